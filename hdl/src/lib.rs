@@ -1,1 +1,15 @@
-//! Placeholder.
+//! From an architecture to synthesizable Verilog, on rust-hdl.
+//!
+//! Blocks are rust-hdl blocks over the signals of [`signal`]; [`verilog`] writes them as one file per module.
+//! [`prim`] holds the leaves written by hand, [`spmv`] the engine that datapaths share, [`eie`] a datapath,
+//! [`host`] the way in. [`generate`] is what other crates call.
+
+pub mod eie;
+pub mod generate;
+pub mod host;
+pub mod prim;
+pub mod signal;
+pub mod spmv;
+pub mod verilog;
+
+pub use generate::{generate, Design, GenerateError, Port};

@@ -116,9 +116,9 @@ impl Arch {
     pub fn lane_bits(&self) -> usize {
         self.entries_per_word.trailing_zeros() as usize
     }
-    /// Bits of a pointer: it counts entries and can be one past the last.
+    /// Bits of a pointer: it counts entries and can be one past the last. At least 2.
     pub fn ptr_bits(&self) -> usize {
-        address_bits(self.spmat_depth * self.entries_per_word + 1)
+        address_bits(self.spmat_depth * self.entries_per_word + 1).max(2)
     }
     /// Bits of a decoded weight.
     pub fn weight_value_bits(&self) -> usize {

@@ -1,0 +1,58 @@
+//! What can go wrong between a model file and an image. Every message says what was found, what was
+//! expected and where.
+
+use crate::spec::container::ContainerError;
+use crate::spec::ArchError;
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    // --- encode, compile, manifest, files
+    #[error(transparent)]
+    Arch(#[from] ArchError),
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    #[error("layer {layer}: {fault}")]
+    Layer { layer: String, fault: String },
+    #[error("the network does not fit the accelerator: {0}")]
+    Network(String),
+    #[error("calibration: {0}")]
+    Calibration(String),
+    #[error(
+        "pe {pe}: {} {what} do not fit {memory} depth {} (layer {layer}); it needs depth {}",
+        grouped(*.found), grouped(*.depth), grouped(*.needed)
+    )]
+    Depth { pe: usize, found: usize, what: &'static str, memory: &'static str, depth: usize, needed: usize, layer: String },
+    #[error("layer {layer}: the sum of row {row} can need {needed} bits, accelerator.acc_bits is {found}")]
+    Accumulator { layer: String, row: usize, needed: usize, found: usize },
+    #[error("manifest: {0}")]
+    Manifest(String),
+    #[error("{}: {source}", .path.display())]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("{}: {fault}", .path.display())]
+    In { path: PathBuf, fault: Box<Error> },
+    #[error("{}:{line}: found {found}, expected {expected}", .path.display())]
+    MemoryFile { path: PathBuf, line: usize, found: String, expected: String },
+    // --- config, import, inputs, prune, quantize
+    #[error("{}: {fault}", .path.display())]
+    Config { path: PathBuf, fault: String },
+    #[error("{}: found {found}, expected {expected}", .path.display())]
+    Format { path: PathBuf, found: String, expected: String },
+    #[error("{}: tensor `{tensor}` ({owner}): found {found}, expected {expected}", .path.display())]
+    Tensor { path: PathBuf, tensor: String, owner: String, found: String, expected: String },
+    #[error("accelerator.{field} is {found}, expected {expected}")]
+    Setting { field: &'static str, found: String, expected: &'static str },
+}
+
+/// A number with a comma between groups of three digits.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

@@ -1,0 +1,176 @@
+//! A compiled model: the image, and what a program must know to feed it and to read its answer.
+//!
+//! The description travels in the container as its manifest, TOML with the tables `accelerator`
+//! (the architecture) and `network`.
+
+use crate::error::Error;
+use crate::model::Activation;
+use crate::spec::arch::ACT_BITS;
+use crate::spec::container::{self, Contents};
+use crate::spec::{fixed, Arch, LayerRecord, MemoryImage, Section};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The network in an image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    pub input_size: usize,
+    pub output_size: usize,
+    /// Fraction lengths of the 16-bit inputs and outputs.
+    pub input_fraction: i32,
+    pub output_fraction: i32,
+    /// What the network takes is `stored value * input_scale + input_offset`.
+    pub input_scale: f64,
+    pub input_offset: f64,
+    /// Weights and biases of the dense model.
+    pub parameters: usize,
+    pub layers: Vec<NetworkLayer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkLayer {
+    pub name: String,
+    pub rows: usize,
+    pub columns: usize,
+    pub activation: Activation,
+    pub nonzeros: usize,
+    /// Padding entries over all PEs.
+    pub padding: usize,
+    /// Weights and biases of the dense layer.
+    pub parameters: usize,
+    pub weight_fraction: i32,
+    pub input_fraction: i32,
+    pub output_fraction: i32,
+}
+
+/// The manifest's tables.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    accelerator: Arch,
+    network: Network,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    pub image: MemoryImage,
+    pub network: Network,
+    /// For each layer whose rows are stored in another order than the model's: `order[position] = row`.
+    pub orders: BTreeMap<usize, Vec<u32>>,
+}
+
+impl Model {
+    pub fn arch(&self) -> &Arch {
+        &self.image.arch
+    }
+
+    /// The bytes of the container file.
+    pub fn to_container(&self) -> Result<Vec<u8>, Error> {
+        self.check()?;
+        let manifest = Manifest { accelerator: self.image.arch.clone(), network: self.network.clone() };
+        let manifest = toml::to_string(&manifest).map_err(|e| Error::Manifest(e.to_string()))?;
+        Ok(container::write(&Contents { image: self.image.clone(), manifest, orders: self.orders.clone() }))
+    }
+
+    /// Reads a container. Errors: damage of any kind, and a manifest that the image contradicts.
+    pub fn from_container(bytes: &[u8]) -> Result<Model, Error> {
+        let contents = container::read(bytes)?;
+        let manifest: Manifest = toml::from_str(&contents.manifest).map_err(|e| Error::Manifest(e.to_string()))?;
+        let model = Model { image: contents.image, network: manifest.network, orders: contents.orders };
+        model.check()?;
+        Ok(model)
+    }
+
+    /// Refuses a model that was compiled for another accelerator.
+    pub fn require_arch(&self, arch: &Arch) -> Result<(), Error> {
+        if self.arch() == arch {
+            return Ok(());
+        }
+        Err(Error::Network(format!("the model was compiled for architecture {:016x}, the accelerator is {:016x}", self.arch().hash(), arch.hash())))
+    }
+
+    /// Does the manifest describe the layer table, layer by layer, and the orders their rows?
+    fn check(&self) -> Result<(), Error> {
+        let n = &self.network;
+        let fault = |text: String| Err(Error::Manifest(text));
+        let Some(table) = self.image.sections.get(&Section::Layers) else {
+            return fault("the image has no layer table".into());
+        };
+        let records = LayerRecord::read_all(table);
+        if records.len() != n.layers.len() || !records.last().is_some_and(|r| r.last) {
+            return fault(format!("it describes {} layers, the layer table {}", n.layers.len(), records.len()));
+        }
+        if !n.input_scale.is_finite() || !n.input_offset.is_finite() {
+            return fault(format!("input_scale is {}, input_offset {}, both must be finite", n.input_scale, n.input_offset));
+        }
+        let (mut size, mut fraction) = (n.input_size, n.input_fraction);
+        let pes = self.arch().pes;
+        for (layer, record) in n.layers.iter().zip(&records) {
+            let limit = fixed::MAX_FRACTION;
+            if [layer.weight_fraction, layer.input_fraction, layer.output_fraction].iter().any(|f| !(-limit..=limit).contains(f)) {
+                return fault(format!("layer {}: a fraction length is beyond -{limit} to {limit}", layer.name));
+            }
+            if (layer.columns, layer.input_fraction) != (size, fraction) {
+                let found = format!("{} inputs of fraction length {}", layer.columns, layer.input_fraction);
+                return fault(format!("layer {} has {found}, what comes before it {size} of {fraction}", layer.name));
+            }
+            let shift = layer.input_fraction + layer.weight_fraction - layer.output_fraction;
+            let expected = LayerRecord {
+                source_rows: layer.columns.div_ceil(pes), last_lanes: layer.columns - layer.columns.div_ceil(pes).saturating_sub(1) * pes,
+                out_rows: layer.rows.div_ceil(pes), shift: u32::try_from(shift).unwrap_or(u32::MAX), relu: layer.activation == Activation::Relu,
+                ..*record
+            };
+            if expected != *record {
+                return fault(format!("layer {} is described as {expected:?}, the layer table holds {record:?}", layer.name));
+            }
+            (size, fraction) = (layer.rows, layer.output_fraction);
+        }
+        if (n.output_size, n.output_fraction) != (size, fraction) {
+            let found = format!("{} outputs of fraction length {}", n.output_size, n.output_fraction);
+            return fault(format!("the network has {found}, its last layer {size} of {fraction}"));
+        }
+        for (layer, order) in &self.orders {
+            match n.layers.get(*layer) {
+                Some(l) if l.rows == order.len() => (),
+                Some(l) => return fault(format!("layer {} has {} rows, their order {} places", l.name, l.rows, order.len())),
+                None => return fault(format!("there is a row order for layer {layer} of {}", n.layers.len())),
+            }
+        }
+        Ok(())
+    }
+
+    /// A sample, already scaled, as the activations of the first layer: one per input, position order.
+    pub fn quantize_input(&self, sample: &[f32]) -> Result<Vec<i16>, Error> {
+        let n = &self.network;
+        if sample.len() != n.input_size {
+            return Err(Error::Network(format!("the sample has {} values, the network {} inputs", sample.len(), n.input_size)));
+        }
+        if let Some(at) = sample.iter().position(|v| !v.is_finite()) {
+            return Err(Error::Network(format!("value {at} of the sample is {}", sample[at])));
+        }
+        Ok(sample.iter().map(|v| fixed::quantize(f64::from(*v), ACT_BITS, n.input_fraction) as i16).collect())
+    }
+
+    /// Results as they lie in the activation buffer (position order, what lies beyond the last row is
+    /// ignored), as integers in the model's row order. There must be at least `output_size` of them.
+    pub fn output_rows(&self, positions: &[i16]) -> Result<Vec<i16>, Error> {
+        let size = self.network.output_size;
+        if positions.len() < size {
+            return Err(Error::Network(format!("there are {} results, the network has {size} outputs", positions.len())));
+        }
+        let mut rows = vec![0; size];
+        match self.orders.get(&(self.network.layers.len() - 1)) {
+            Some(order) => order.iter().zip(positions).for_each(|(row, value)| rows[*row as usize] = *value),
+            None => rows.copy_from_slice(&positions[..size]),
+        }
+        Ok(rows)
+    }
+
+    /// [`Model::output_rows`] as real numbers.
+    pub fn output_in_model_order(&self, positions: &[i16]) -> Result<Vec<f32>, Error> {
+        let fraction = self.network.output_fraction;
+        Ok(self.output_rows(positions)?.iter().map(|v| fixed::dequantize(i64::from(*v), fraction) as f32).collect())
+    }
+}

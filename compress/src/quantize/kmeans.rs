@@ -1,0 +1,243 @@
+//! One-dimensional k-means by Lloyd's iteration, on sorted values.
+//!
+//! In one dimension a cluster is a range of the sorted values, so that an iteration is k binary
+//! searches for the borders and k means from prefix sums: its cost hardly depends on the number of values.
+
+use crate::config::CodebookInit;
+use rand_chacha::ChaCha8Rng;
+
+/// Sorted finite values with their prefix sums.
+pub struct Sorted {
+    values: Vec<f64>,
+    /// `sums[i]` is the sum of the first `i` values.
+    sums: Vec<f64>,
+}
+
+impl Sorted {
+    pub fn new(values: impl Iterator<Item = f32>) -> Sorted {
+        let mut values: Vec<f64> = values.map(f64::from).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let mut sums = Vec::with_capacity(values.len() + 1);
+        let mut sum = 0.0;
+        sums.push(sum);
+        for value in &values {
+            sum += value;
+            sums.push(sum);
+        }
+        Sorted { values, sums }
+    }
+
+    /// At most `clusters` ascending centroids after at most `iterations`; as many as there are
+    /// different values if those are no more, and then exact. The result is a local optimum if the iterations
+    /// sufficed, and no iteration increases the sum of squared distances.
+    pub fn centroids(&self, clusters: usize, init: CodebookInit, iterations: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        let mut different: Vec<f64> = Vec::with_capacity(clusters + 1);
+        for value in &self.values {
+            if different.last() != Some(value) {
+                different.push(*value);
+                if different.len() > clusters {
+                    break;
+                }
+            }
+        }
+        if different.len() <= clusters {
+            return different;
+        }
+        let mut centroids = self.start(clusters, init, rng);
+        for _ in 0..iterations {
+            let next = self.step(&centroids);
+            if next == centroids {
+                break;
+            }
+            centroids = next;
+        }
+        centroids
+    }
+
+    /// Deep Compression, section 3.2. There are more values than `clusters`.
+    fn start(&self, clusters: usize, init: CodebookInit, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        let count = self.values.len();
+        let mut centroids: Vec<f64> = match init {
+            CodebookInit::Linear => {
+                let (low, high) = (self.values[0], self.values[count - 1]);
+                let place = |i: usize| if clusters == 1 { 0.5 } else { i as f64 / (clusters - 1) as f64 };
+                (0..clusters).map(|i| low + (high - low) * place(i)).collect()
+            }
+            CodebookInit::Density => (0..clusters).map(|i| self.values[(2 * i + 1) * count / (2 * clusters)]).collect(),
+            CodebookInit::Random => rand::seq::index::sample(rng, count, clusters).iter().map(|i| self.values[i]).collect(),
+        };
+        centroids.sort_unstable_by(f64::total_cmp);
+        centroids
+    }
+
+    /// Where each cluster ends: cluster `c` is `ends[c - 1]..ends[c]`. A value half-way between two
+    /// centroids belongs to the lower.
+    fn ends(&self, centroids: &[f64]) -> Vec<usize> {
+        let borders = centroids.windows(2).map(|pair| pair[0] + (pair[1] - pair[0]) / 2.0);
+        let mut ends: Vec<usize> = borders.map(|border| self.values.partition_point(|v| *v <= border)).collect();
+        ends.push(self.values.len());
+        ends
+    }
+
+    /// One iteration: every centroid to the mean of its cluster, and every one without a cluster to
+    /// the value that is farthest from its centroid, where it helps most.
+    fn step(&self, centroids: &[f64]) -> Vec<f64> {
+        let ends = self.ends(centroids);
+        let mut next = Vec::with_capacity(centroids.len());
+        // first and end of what no new centroid has taken yet of each cluster
+        let mut left: Vec<(usize, usize)> = Vec::with_capacity(centroids.len());
+        let mut first = 0;
+        for end in ends {
+            if end > first {
+                let mean = (self.sums[end] - self.sums[first]) / (end - first) as f64;
+                // rounding must not move a mean out of its cluster, or order would be lost
+                next.push(mean.clamp(self.values[first], self.values[end - 1]));
+                left.push((first, end));
+            }
+            first = end;
+        }
+        let means = next.len();
+        for _ in means..centroids.len() {
+            let distance = |c: usize, i: usize| (self.values[i] - next[c]).abs();
+            let candidates = (0..means).filter(|c| left[*c].0 < left[*c].1).flat_map(|c| [(c, left[c].0), (c, left[c].1 - 1)]);
+            let Some((cluster, index)) = candidates.max_by(|a, b| distance(a.0, a.1).total_cmp(&distance(b.0, b.1))) else { break };
+            next.push(self.values[index]);
+            if index == left[cluster].0 {
+                left[cluster].0 += 1;
+            } else {
+                left[cluster].1 -= 1;
+            }
+        }
+        next.sort_unstable_by(f64::total_cmp);
+        next
+    }
+
+    #[cfg(test)]
+    fn error(&self, centroids: &[f64]) -> f64 {
+        self.values.iter().map(|v| (v - centroids[nearest(centroids, *v)]).powi(2)).sum()
+    }
+}
+
+/// The number of the centroid nearest to `value`, the lower of two that are as near.
+/// `centroids` ascend and there is at least one.
+pub fn nearest(centroids: &[f64], value: f64) -> usize {
+    let above = centroids.partition_point(|c| *c < value);
+    if above == 0 {
+        return 0;
+    }
+    if above == centroids.len() || value - centroids[above - 1] <= centroids[above] - value {
+        return above - 1;
+    }
+    above
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+
+    const INITS: [CodebookInit; 3] = [CodebookInit::Linear, CodebookInit::Density, CodebookInit::Random];
+
+    fn random_values(rng: &mut ChaCha8Rng, count: usize) -> Vec<f32> {
+        // a heavy tail, as trained weights have, and some repeated values
+        (0..count).map(|_| (rng.random_range(-1.0f32..1.0).powi(3) * 4096.0).round() / 4096.0).collect()
+    }
+
+    #[test]
+    fn no_iteration_increases_the_error() {
+        for seed in 0..40 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let count = rng.random_range(20..400);
+            let sorted = Sorted::new(random_values(&mut rng, count).into_iter());
+            for init in INITS {
+                let mut centroids = sorted.start(15, init, &mut rng);
+                let mut error = sorted.error(&centroids);
+                for _ in 0..200 {
+                    centroids = sorted.step(&centroids);
+                    let next = sorted.error(&centroids);
+                    assert!(next <= error * (1.0 + 1e-12) + 1e-15, "seed {seed} {init:?}: {error} to {next}");
+                    error = next;
+                }
+                assert_eq!(centroids.len(), 15);
+                assert!(centroids.windows(2).all(|c| c[0] <= c[1]));
+            }
+        }
+    }
+
+    /// The least error over every way to cut the sorted values into `clusters` ranges.
+    fn optimum(values: &[f64], clusters: usize) -> f64 {
+        let spread = |range: &[f64]| {
+            let mean = range.iter().sum::<f64>() / range.len() as f64;
+            range.iter().map(|v| (v - mean).powi(2)).sum::<f64>()
+        };
+        if clusters == 1 || values.len() <= 1 {
+            return if values.is_empty() { 0.0 } else { spread(values) };
+        }
+        (1..=values.len()).map(|cut| spread(&values[..cut]) + optimum(&values[cut..], clusters - 1)).fold(f64::INFINITY, f64::min)
+    }
+
+    #[test]
+    fn the_best_start_comes_close_to_the_optimum_and_none_below() {
+        let mut exact = 0;
+        for seed in 0..60 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let sorted = Sorted::new(random_values(&mut rng, 14).into_iter());
+            let best = optimum(&sorted.values, 3);
+            let errors = INITS.map(|init| sorted.error(&sorted.centroids(3, init, 300, &mut rng)));
+            let found = errors.into_iter().fold(f64::INFINITY, f64::min);
+            assert!(errors.iter().all(|e| *e >= best - 1e-12), "seed {seed}: {errors:?} below {best}");
+            assert!(found <= best * 2.0 + 1e-12, "seed {seed}: {found}, optimum {best}");
+            exact += usize::from(found <= best + 1e-12);
+        }
+        assert!(exact >= 45, "{exact} of 60 exact");
+    }
+
+    #[test]
+    fn few_different_values_are_their_own_centroids() {
+        let sorted = Sorted::new([2.0, -1.0, 2.0, 0.5, -1.0].into_iter());
+        for init in INITS {
+            assert_eq!(sorted.centroids(3, init, 10, &mut ChaCha8Rng::seed_from_u64(0)), [-1.0, 0.5, 2.0]);
+            assert_eq!(sorted.centroids(15, init, 10, &mut ChaCha8Rng::seed_from_u64(0)), [-1.0, 0.5, 2.0]);
+        }
+        assert!(Sorted::new(std::iter::empty()).centroids(3, CodebookInit::Linear, 10, &mut ChaCha8Rng::seed_from_u64(0)).is_empty());
+    }
+
+    #[test]
+    fn the_example_of_deep_compression_comes_out() {
+        // Figure 3, where zeros are weights like others
+        let figure = [2.09, -0.98, 1.48, 0.09, 0.05, -0.14, -1.08, 2.12, -0.91, 1.92, 0.0, -1.03, 1.87, 0.0, 1.53, 1.49];
+        let sorted = Sorted::new(figure.into_iter());
+        let centroids = sorted.centroids(4, CodebookInit::Linear, 300, &mut ChaCha8Rng::seed_from_u64(0));
+        assert!(centroids.iter().zip([-1.0, 0.0, 1.5, 2.0]).all(|(found, paper)| (found - paper).abs() < 1e-6), "{centroids:?}");
+    }
+
+    #[test]
+    fn empty_clusters_are_put_to_use() {
+        // linear: all but the outer two of the 15 start where no value is
+        let values = (0..100).map(|i| if i < 50 { -1.0 - i as f32 * 1e-3 } else { 1.0 + i as f32 * 1e-3 });
+        let sorted = Sorted::new(values);
+        let centroids = sorted.centroids(15, CodebookInit::Linear, 300, &mut ChaCha8Rng::seed_from_u64(0));
+        let ends = sorted.ends(&centroids);
+        assert!(ends[0] > 0 && ends.windows(2).all(|e| e[0] < e[1]), "{ends:?}");
+    }
+
+    #[test]
+    fn linear_density_and_random_starts_are_those_of_the_paper() {
+        let sorted = Sorted::new([0.0, 1.0, 2.0, 3.0, 4.0, 100.0].into_iter());
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        assert_eq!(sorted.start(3, CodebookInit::Linear, &mut rng), [0.0, 50.0, 100.0]);
+        assert_eq!(sorted.start(3, CodebookInit::Density, &mut rng), [1.0, 3.0, 100.0]);
+        let drawn = sorted.start(3, CodebookInit::Random, &mut rng);
+        assert!(drawn.iter().all(|c| sorted.values.contains(c)) && drawn.windows(2).all(|c| c[0] < c[1]));
+        let again = |seed| sorted.start(3, CodebookInit::Random, &mut ChaCha8Rng::seed_from_u64(seed));
+        assert_eq!(again(7), again(7));
+        assert!((0..20).any(|seed| again(seed) != again(7)));
+    }
+
+    #[test]
+    fn nearest_takes_the_lower_of_two() {
+        let centroids = [-1.0, 0.0, 2.0];
+        let found = [-9.0, -0.5, -0.49, 1.0, 1.01, 9.0].map(|v| nearest(&centroids, v));
+        assert_eq!(found, [0, 0, 1, 1, 2, 2]);
+    }
+}

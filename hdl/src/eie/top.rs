@@ -1,0 +1,284 @@
+//! The EIE accelerator behind its AXI4-Lite port.
+
+use super::scanner::Scanner;
+use super::sequencer::Sequencer;
+use crate::host::{host_lanes, AxiLite, MemoryPort, Registers};
+use crate::prim::{Memory, Style};
+use crate::signal::*;
+use crate::spmv::{PeArray, Widths, PE_COUNT_BITS, ROW_BITS};
+use lacuna_compress::spec::layout::memory_address_bits;
+use lacuna_compress::spec::registers::ADDRESS_BITS;
+use lacuna_compress::spec::{Arch, LayerRecord, MemoryKind};
+
+#[derive(LogicBlock)]
+pub struct Eie {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub s_axi_awaddr: Wire<In>,
+    pub s_axi_awprot: Wire<In>,
+    pub s_axi_awvalid: Signal<In, Bit>,
+    pub s_axi_awready: Signal<Out, Bit>,
+    pub s_axi_wdata: Wire<In>,
+    pub s_axi_wstrb: Wire<In>,
+    pub s_axi_wvalid: Signal<In, Bit>,
+    pub s_axi_wready: Signal<Out, Bit>,
+    pub s_axi_bresp: Wire<Out>,
+    pub s_axi_bvalid: Signal<Out, Bit>,
+    pub s_axi_bready: Signal<In, Bit>,
+    pub s_axi_araddr: Wire<In>,
+    pub s_axi_arprot: Wire<In>,
+    pub s_axi_arvalid: Signal<In, Bit>,
+    pub s_axi_arready: Signal<Out, Bit>,
+    pub s_axi_rdata: Wire<Out>,
+    pub s_axi_rresp: Wire<Out>,
+    pub s_axi_rvalid: Signal<Out, Bit>,
+    pub s_axi_rready: Signal<In, Bit>,
+    pub interrupt: Signal<Out, Bit>,
+    axi_lite: AxiLite,
+    registers: Registers,
+    memory_port: MemoryPort,
+    sequencer: Sequencer,
+    scanner: Scanner,
+    layers: Memory,
+    pe_array: PeArray,
+    layers_selected: Signal<Local, Bit>,
+    unused: Signal<Local, Bit>,
+    pes: Const,
+    hash_low: Const,
+    hash_high: Const,
+    _table_address: usize,
+    _table_bits: usize,
+    _host_address: usize,
+    _host_data: usize,
+    _bus_data: usize,
+    _column: usize,
+    _bias: usize,
+    _source_rows: usize,
+    _last_lanes: usize,
+    _ptr_base: usize,
+    _out_rows: usize,
+    _bias_base: usize,
+    _shift: usize,
+    _relu: usize,
+    _last: usize,
+}
+
+impl Eie {
+    /// The architecture must be valid.
+    pub fn new(arch: &Arch) -> Eie {
+        let w = Widths::of(arch);
+        let hash = arch.hash();
+        let field = |name| LayerRecord::field(name).0;
+        Eie {
+            clock: Default::default(),
+            reset: Default::default(),
+            s_axi_awaddr: Wire::new(ADDRESS_BITS),
+            s_axi_awprot: Wire::new(3),
+            s_axi_awvalid: Default::default(),
+            s_axi_awready: Default::default(),
+            s_axi_wdata: Wire::new(32),
+            s_axi_wstrb: Wire::new(4),
+            s_axi_wvalid: Default::default(),
+            s_axi_wready: Default::default(),
+            s_axi_bresp: Wire::new(2),
+            s_axi_bvalid: Default::default(),
+            s_axi_bready: Default::default(),
+            s_axi_araddr: Wire::new(ADDRESS_BITS),
+            s_axi_arprot: Wire::new(3),
+            s_axi_arvalid: Default::default(),
+            s_axi_arready: Default::default(),
+            s_axi_rdata: Wire::new(32),
+            s_axi_rresp: Wire::new(2),
+            s_axi_rvalid: Default::default(),
+            s_axi_rready: Default::default(),
+            interrupt: Default::default(),
+            axi_lite: AxiLite::default(),
+            registers: Registers::new(arch),
+            memory_port: MemoryPort::new(arch),
+            sequencer: Sequencer::new(arch),
+            scanner: Scanner::new(arch),
+            layers: Memory::new(Style::Auto, LayerRecord::BITS, arch.max_layers, Some("layers")),
+            pe_array: PeArray::new(arch),
+            layers_selected: Default::default(),
+            unused: Default::default(),
+            pes: Const::new(PE_COUNT_BITS, arch.pes as u64),
+            hash_low: Const::new(32, hash & 0xffff_ffff),
+            hash_high: Const::new(32, hash >> 32),
+            _table_address: memory_address_bits(MemoryKind::Layers, arch),
+            _table_bits: LayerRecord::BITS,
+            _host_address: w.host_address,
+            _host_data: w.host_data,
+            _bus_data: 32 * host_lanes(arch),
+            _column: w.column,
+            _bias: w.bias,
+            _source_rows: field("source_rows"),
+            _last_lanes: field("last_lanes"),
+            _ptr_base: field("ptr_base"),
+            _out_rows: field("out_rows"),
+            _bias_base: field("bias_base"),
+            _shift: field("shift"),
+            _relu: field("relu"),
+            _last: field("last"),
+        }
+    }
+}
+
+impl Logic for Eie {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, axi_lite, registers, memory_port, sequencer, scanner, layers, pe_array);
+        self.axi_lite.reset.next = self.reset.val();
+        self.registers.reset.next = self.reset.val();
+        self.memory_port.reset.next = self.reset.val();
+        self.sequencer.reset.next = self.reset.val();
+
+        // host
+        self.axi_lite.awaddr.next = self.s_axi_awaddr.val();
+        self.axi_lite.awvalid.next = self.s_axi_awvalid.val();
+        self.s_axi_awready.next = self.axi_lite.awready.val();
+        self.axi_lite.wdata.next = self.s_axi_wdata.val();
+        self.axi_lite.wstrb.next = self.s_axi_wstrb.val();
+        self.axi_lite.wvalid.next = self.s_axi_wvalid.val();
+        self.s_axi_wready.next = self.axi_lite.wready.val();
+        self.s_axi_bresp.next = self.axi_lite.bresp.val();
+        self.s_axi_bvalid.next = self.axi_lite.bvalid.val();
+        self.axi_lite.bready.next = self.s_axi_bready.val();
+        self.axi_lite.araddr.next = self.s_axi_araddr.val();
+        self.axi_lite.arvalid.next = self.s_axi_arvalid.val();
+        self.s_axi_arready.next = self.axi_lite.arready.val();
+        self.s_axi_rdata.next = self.axi_lite.rdata.val();
+        self.s_axi_rresp.next = self.axi_lite.rresp.val();
+        self.s_axi_rvalid.next = self.axi_lite.rvalid.val();
+        self.axi_lite.rready.next = self.s_axi_rready.val();
+        self.interrupt.next = self.registers.interrupt.val();
+        self.registers.hash_low.next = self.hash_low.val();
+        self.registers.hash_high.next = self.hash_high.val();
+        self.registers.pes.next = self.pes.val();
+        self.registers.request.next = self.axi_lite.request.val();
+        self.registers.write.next = self.axi_lite.write.val();
+        self.registers.address.next = self.axi_lite.address.val();
+        self.registers.data.next = self.axi_lite.data.val();
+        self.registers.strobe.next = self.axi_lite.strobe.val();
+        self.axi_lite.ack.next = self.registers.ack.val();
+        self.axi_lite.error.next = self.registers.error.val();
+        self.axi_lite.read_data.next = self.registers.read_data.val();
+        self.memory_port.pes.next = self.pes.val();
+        self.memory_port.request.next = self.registers.port_request.val();
+        self.memory_port.write.next = self.axi_lite.write.val();
+        self.memory_port.memory.next = self.registers.memory.val();
+        self.memory_port.pe.next = self.registers.pe.val();
+        self.memory_port.page.next = self.registers.page.val();
+        self.memory_port.offset.next = bit_cast_slice(self.axi_lite.address.val(), 2, 18);
+        self.memory_port.data.next = self.axi_lite.data.val();
+        self.memory_port.strobe.next = self.axi_lite.strobe.val();
+        self.registers.port_ack.next = self.memory_port.ack.val();
+        self.registers.port_range_error.next = self.memory_port.range_error.val();
+        self.registers.port_data.next = self.memory_port.read_data.val();
+        self.memory_port.check.next = self.registers.check.val();
+        self.memory_port.check_memory.next = self.registers.check_memory.val();
+        self.memory_port.check_pe.next = self.registers.check_pe.val();
+        self.memory_port.check_words.next = self.registers.check_words.val();
+        self.memory_port.stop.next = self.registers.stop.val();
+        self.registers.checking.next = self.memory_port.checking.val();
+        self.registers.refused.next = self.memory_port.refused.val();
+        self.registers.checked.next = self.memory_port.checked.val();
+        self.registers.crc.next = self.memory_port.crc.val();
+
+        // layers
+        self.sequencer.start.next = self.registers.start.val();
+        self.sequencer.abort.next = self.registers.abort.val();
+        self.registers.sequencer_busy.next = self.sequencer.busy.val();
+        self.registers.computing.next = self.sequencer.computing.val();
+        self.registers.finished.next = self.sequencer.finished.val();
+        self.registers.result_b.next = self.sequencer.result_b.val();
+        self.registers.cycles.next = self.sequencer.cycles.val();
+        self.registers.stalls_queue.next = self.sequencer.stalls_queue.val();
+        self.registers.stalls_scan.next = self.sequencer.stalls_scan.val();
+        self.registers.stalls_drain.next = self.sequencer.stalls_drain.val();
+        self.sequencer.last.next = self.layers.read_data.val().get_bit(self._last);
+        self.sequencer.out_rows_of_layer.next = bit_cast_slice(self.layers.read_data.val(), self._out_rows, ROW_BITS);
+        self.sequencer.done.next = self.pe_array.done.val();
+        self.sequencer.stall_queue.next = self.scanner.stall_queue.val();
+        self.sequencer.stall_scan.next = self.scanner.stall_scan.val();
+        self.sequencer.drain.next = self.scanner.drain.val();
+
+        // scan and broadcast
+        self.scanner.clear.next = self.sequencer.clear.val();
+        self.scanner.begin_layer.next = self.sequencer.begin_layer.val();
+        self.scanner.run.next = self.sequencer.run.val();
+        self.scanner.empty.next = self.sequencer.discard.val();
+        self.scanner.pes.next = self.pes.val();
+        self.scanner.source_rows.next = bit_cast_slice(self.layers.read_data.val(), self._source_rows, ROW_BITS);
+        self.scanner.last_lanes.next = bit_cast_slice(self.layers.read_data.val(), self._last_lanes, PE_COUNT_BITS);
+        self.scanner.ptr_base.next = bit_cast_slice(self.layers.read_data.val(), self._ptr_base, self._column);
+        self.scanner.pending.next = self.pe_array.pending.val();
+        self.scanner.more.next = self.pe_array.more.val();
+        self.scanner.lane.next = self.pe_array.lane.val();
+        self.scanner.value.next = self.pe_array.value.val();
+        self.scanner.accept.next = self.pe_array.accept.val();
+        self.pe_array.scan_read.next = self.scanner.scan_read.val();
+        self.pe_array.scan_row.next = self.scanner.scan_row.val();
+        self.pe_array.load.next = self.scanner.load.val();
+        self.pe_array.load_lanes.next = self.scanner.load_lanes.val();
+        self.pe_array.take.next = self.scanner.take.val();
+        self.pe_array.broadcast.next = self.scanner.broadcast.val();
+        self.pe_array.token.next = self.scanner.token.val();
+        self.pe_array.column.next = self.scanner.column.val();
+        self.pe_array.act.next = self.scanner.act.val();
+
+        // what every PE knows of the layer
+        self.pe_array.clear.next = self.sequencer.clear.val();
+        self.pe_array.begin_layer.next = self.sequencer.begin_layer.val();
+        self.pe_array.source_b.next = self.sequencer.source_b.val();
+        self.pe_array.layer.next = self.sequencer.layer.val();
+        self.pe_array.out_rows.next = self.sequencer.out_rows.val();
+        self.pe_array.discard.next = self.sequencer.discard.val();
+        self.pe_array.bias_base.next = bit_cast_slice(self.layers.read_data.val(), self._bias_base, self._bias);
+        self.pe_array.shift.next = bit_cast_slice(self.layers.read_data.val(), self._shift, 6);
+        self.pe_array.relu.next = self.layers.read_data.val().get_bit(self._relu);
+
+        // memories: the layer table is here, all others are the PEs'
+        self.layers_selected.next = self.memory_port.bus_memory.val() == 7;
+        self.layers.read_enable.next = self.sequencer.begin_layer.val() | (self.layers_selected.val() & self.memory_port.bus_read.val());
+        self.layers.read_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._table_address);
+        if self.sequencer.begin_layer.val() {
+            self.layers.read_address.next = self.sequencer.layer.val();
+        }
+        self.layers.write_enable.next = self.layers_selected.val() & self.memory_port.bus_write.val();
+        self.layers.write_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._table_address);
+        self.layers.write_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._table_bits);
+        self.pe_array.host_pe.next = self.memory_port.bus_pe.val();
+        self.pe_array.host_memory.next = self.memory_port.bus_memory.val();
+        self.pe_array.host_read.next = self.memory_port.bus_read.val();
+        self.pe_array.host_write.next = self.memory_port.bus_write.val();
+        self.pe_array.host_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._host_address);
+        self.pe_array.host_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._host_data);
+        self.memory_port.bus_word.next = bit_cast_to(self.pe_array.host_word.val(), self._bus_data);
+        if self.layers_selected.val() {
+            self.memory_port.bus_word.next = bit_cast_to(self.layers.read_data.val(), self._bus_data);
+        }
+        self.unused.next = self.s_axi_awprot.val().any()
+            ^ self.s_axi_arprot.val().any()
+            ^ self.memory_port.bus_data.val().any()
+            ^ self.memory_port.bus_address.val().any()
+            ^ self.layers.read_data.val().any()
+            ^ self.axi_lite.address.val().any();
+    }
+    fn timing(&self) -> Vec<TimingInfo> {
+        Meta::new("lacuna_eie")
+            .doc(
+                "EIE accelerator: sparse fully connected layers, run one after the other from one start.\n\
+                 \n\
+                 Host port: AXI4-Lite, 32 bit data, 21 bit address, register map in docs/registers.md; interrupt is high\n\
+                 while enabled and a start has ended. Reset is synchronous, active high, at least one cycle; the\n\
+                 port answers at once, STATUS says busy until the accumulators are clear.\n\
+                 PRELOAD: the memories start as the files IMAGE followed by the memory's name (pe3_spmat.mem, ...) say,\n\
+                 and count as checked; else the host writes them and has them checked.",
+            )
+            .parameter("PRELOAD", "0", "")
+            .parameter("IMAGE", "\"\"", "")
+            .value("_last", self._last)
+            .value("_relu", self._relu)
+            .into_timing()
+    }
+}

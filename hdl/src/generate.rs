@@ -1,0 +1,72 @@
+//! A whole design: its modules and the ports of its top. A pure function of the architecture.
+
+use crate::eie::Eie;
+use crate::signal::*;
+use crate::verilog::{write, Module, WriteError};
+use lacuna_compress::spec::{Arch, ArchError};
+
+/// Name of the top module.
+pub const TOP: &str = "lacuna_eie";
+
+/// A port of the top module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    pub name: String,
+    /// Bits.
+    pub width: usize,
+    pub input: bool,
+}
+
+/// The Verilog of an accelerator, one module per file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Design {
+    pub top: String,
+    /// Top first, hand-written leaves last.
+    pub modules: Vec<Module>,
+    pub ports: Vec<Port>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum GenerateError {
+    #[error(transparent)]
+    Arch(#[from] ArchError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// The same architecture gives the same bytes.
+pub fn generate(arch: &Arch) -> Result<Design, GenerateError> {
+    arch.validate()?;
+    let mut top = Eie::new(arch);
+    let ports = ports(&top);
+    let netlist = write(&mut top, TOP)?;
+    Ok(Design { top: TOP.into(), modules: netlist.modules, ports })
+}
+
+/// Reads the ports off the block: rust-hdl's structs are the one place that names them.
+struct Ports {
+    depth: usize,
+    found: Vec<Port>,
+}
+
+impl Probe for Ports {
+    fn visit_start_scope(&mut self, _: &str, _: &dyn Block) {
+        self.depth += 1;
+    }
+    fn visit_end_scope(&mut self, _: &str, _: &dyn Block) {
+        self.depth -= 1;
+    }
+    fn visit_start_namespace(&mut self, _: &str, _: &dyn Block) {}
+    fn visit_end_namespace(&mut self, _: &str, _: &dyn Block) {}
+    fn visit_atom(&mut self, name: &str, atom: &dyn Atom) {
+        if self.depth == 1 && atom.kind().is_parameter() {
+            self.found.push(Port { name: name.into(), width: atom.bits(), input: atom.kind() == AtomKind::InputParameter });
+        }
+    }
+}
+
+fn ports(top: &dyn Block) -> Vec<Port> {
+    let mut probe = Ports { depth: 0, found: vec![] };
+    top.accept(TOP, &mut probe);
+    probe.found
+}

@@ -1,0 +1,331 @@
+//! The host's way to every memory: single words for the window, whole sections for the CRC check.
+
+use super::{bus_address_bits, host_lanes};
+use crate::prim::{Crc32, LaneMerge, LaneSelect};
+use crate::signal::*;
+use crate::spmv::{PE_BITS, PE_COUNT_BITS};
+use lacuna_compress::spec::arch::address_bits;
+use lacuna_compress::spec::{Arch, MemoryKind};
+
+/// Bits of a lane's number in a memory: eight pages of bits above the 1 MiB window.
+const LANE_ADDRESS_BITS: usize = 26;
+/// Bits of a memory's depth.
+const DEPTH_BITS: usize = 26;
+
+#[derive(Copy, Clone, PartialEq, Debug, LogicState)]
+pub enum Step {
+    /// Waits for a request or a check.
+    Idle,
+    /// The addressed word is in the memory's output.
+    Capture,
+    /// The word is in `word`: answer, and write it back if it was a write.
+    Answer,
+    /// Reads a section, lane after lane.
+    Check,
+    /// The CRC is complete.
+    Result,
+}
+
+#[derive(LogicBlock)]
+pub struct MemoryPort {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub pes: Wire<In>,
+    // one lane of one memory
+    pub request: Signal<In, Bit>,
+    pub write: Signal<In, Bit>,
+    pub memory: Wire<In>,
+    pub pe: Wire<In>,
+    pub page: Wire<In>,
+    pub offset: Wire<In>,
+    pub data: Wire<In>,
+    pub strobe: Wire<In>,
+    pub ack: Signal<Out, Bit>,
+    pub range_error: Signal<Out, Bit>,
+    pub read_data: Wire<Out>,
+    // a section
+    pub check: Signal<In, Bit>,
+    pub check_memory: Wire<In>,
+    pub check_pe: Wire<In>,
+    pub check_words: Wire<In>,
+    pub stop: Signal<In, Bit>,
+    pub checking: Signal<Out, Bit>,
+    pub refused: Signal<Out, Bit>,
+    pub checked: Signal<Out, Bit>,
+    pub crc: Wire<Out>,
+    // towards the memories
+    pub bus_pe: Wire<Out>,
+    pub bus_memory: Wire<Out>,
+    pub bus_read: Signal<Out, Bit>,
+    pub bus_write: Signal<Out, Bit>,
+    pub bus_address: Wire<Out>,
+    pub bus_data: Wire<Out>,
+    pub bus_word: Wire<In>,
+    step: DFF<Step>,
+    section_memory: Reg,
+    section_pe: Reg,
+    word: Reg,
+    select: LaneSelect,
+    merge: LaneMerge,
+    crc_step: Crc32,
+    state: Reg,
+    // the addressed lane
+    chosen: Wire<Local>,
+    lane_address: Wire<Local>,
+    word_address: Wire<Local>,
+    lane: Wire<Local>,
+    depth: Wire<Local>,
+    last_lane: Wire<Local>,
+    in_range: Signal<Local, Bit>,
+    // the lane whose word is asked for (0), in the memory's output (1), in `word` (2)
+    left: Reg,
+    issuing: Flag,
+    address_0: Reg,
+    lane_0: Reg,
+    ends_0: Signal<Local, Bit>,
+    valid_1: Flag,
+    lane_1: Reg,
+    last_1: Flag,
+    valid_2: Flag,
+    lane_2: Reg,
+    last_2: Flag,
+    // of each memory, by its number
+    depths: Vec<Const>,
+    shifts: Vec<Const>,
+    masks: Vec<Const>,
+    last_lanes: Vec<Const>,
+    all_ones: Const,
+    _address: usize,
+    _offset: usize,
+}
+
+impl MemoryPort {
+    pub fn new(arch: &Arch) -> MemoryPort {
+        let lanes = host_lanes(arch);
+        let address = bus_address_bits(arch);
+        let lane = address_bits(lanes);
+        let all = MemoryKind::ALL;
+        let present = |k: &MemoryKind| k.depth(arch) > 0;
+        let window = |k: &MemoryKind| if present(k) { k.window_lanes(arch) } else { 1 };
+        MemoryPort {
+            clock: Default::default(),
+            reset: Default::default(),
+            pes: Wire::new(PE_COUNT_BITS),
+            request: Default::default(),
+            write: Default::default(),
+            memory: Wire::new(3),
+            pe: Wire::new(PE_BITS),
+            page: Wire::new(8),
+            offset: Wire::new(18),
+            data: Wire::new(32),
+            strobe: Wire::new(4),
+            ack: Default::default(),
+            range_error: Default::default(),
+            read_data: Wire::new(32),
+            check: Default::default(),
+            check_memory: Wire::new(3),
+            check_pe: Wire::new(PE_BITS),
+            check_words: Wire::new(32),
+            stop: Default::default(),
+            checking: Default::default(),
+            refused: Default::default(),
+            checked: Default::default(),
+            crc: Wire::new(32),
+            bus_pe: Wire::new(PE_BITS),
+            bus_memory: Wire::new(3),
+            bus_read: Default::default(),
+            bus_write: Default::default(),
+            bus_address: Wire::new(address),
+            bus_data: Wire::new(32 * lanes),
+            bus_word: Wire::new(32 * lanes),
+            step: Default::default(),
+            section_memory: Reg::new(3),
+            section_pe: Reg::new(PE_BITS),
+            word: Reg::new(32 * lanes),
+            select: LaneSelect::new(32, lanes),
+            merge: LaneMerge::new(lanes),
+            crc_step: Crc32::default(),
+            state: Reg::new(32),
+            chosen: Wire::new(3),
+            lane_address: Wire::new(LANE_ADDRESS_BITS),
+            word_address: Wire::new(LANE_ADDRESS_BITS),
+            lane: Wire::new(lane),
+            depth: Wire::new(DEPTH_BITS),
+            last_lane: Wire::new(lane),
+            in_range: Default::default(),
+            left: Reg::new(32),
+            issuing: Flag::new(),
+            address_0: Reg::new(address),
+            lane_0: Reg::new(lane),
+            ends_0: Default::default(),
+            valid_1: Flag::new(),
+            lane_1: Reg::new(lane),
+            last_1: Flag::new(),
+            valid_2: Flag::new(),
+            lane_2: Reg::new(lane),
+            last_2: Flag::new(),
+            depths: all.iter().map(|k| Const::new(DEPTH_BITS, k.depth(arch) as u64)).collect(),
+            shifts: all.iter().map(|k| Const::new(3, window(k).trailing_zeros().into())).collect(),
+            masks: all.iter().map(|k| Const::new(LANE_ADDRESS_BITS, window(k) as u64 - 1)).collect(),
+            last_lanes: all.iter().map(|k| Const::new(lane, if present(k) { k.width(arch).div_ceil(32) as u64 - 1 } else { 0 })).collect(),
+            all_ones: Const::new(32, 0xffff_ffff),
+            _address: address,
+            _offset: 18,
+        }
+    }
+}
+
+impl Logic for MemoryPort {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, step, section_memory, section_pe, word, state, left, issuing, address_0, lane_0);
+        dff_setup!(self, clock, valid_1, lane_1, last_1, valid_2, lane_2, last_2);
+        self.ack.next = false;
+        self.range_error.next = false;
+        self.refused.next = false;
+        self.checked.next = false;
+        self.checking.next = false;
+        self.bus_read.next = false;
+        self.bus_write.next = false;
+
+        // where the addressed lane lies
+        self.chosen.next = self.memory.val();
+        if self.check.val() {
+            self.chosen.next = self.check_memory.val();
+        }
+        if (self.step.q.val() == Step::Check) | (self.step.q.val() == Step::Result) {
+            self.chosen.next = self.section_memory.q.val();
+        }
+        self.lane_address.next =
+            (bit_cast_to(self.page.val(), LANE_ADDRESS_BITS) << self._offset) | bit_cast_to(self.offset.val(), LANE_ADDRESS_BITS);
+        self.word_address.next = 0.into();
+        self.lane.next = 0.into();
+        self.depth.next = 0.into();
+        self.last_lane.next = 0.into();
+        for k in 0..8 {
+            if self.chosen.val() == k.index() {
+                self.word_address.next = self.lane_address.val() >> self.shifts[k].val();
+                self.lane.next = (self.lane_address.val() & self.masks[k].val()).get_bits::<Fit>(0);
+                self.depth.next = self.depths[k].val();
+                self.last_lane.next = self.last_lanes[k].val();
+            }
+        }
+        self.in_range.next =
+            (self.word_address.val() < self.depth.val()) & (bit_cast_to(self.pe.val(), PE_COUNT_BITS) < self.pes.val());
+        self.bus_memory.next = self.chosen.val();
+        self.bus_pe.next = self.pe.val();
+        self.bus_address.next = bit_cast_to(self.word_address.val(), self._address);
+
+        // a lane is read; a write replaces some of its bytes
+        self.select.word.next = self.word.q.val();
+        self.select.lane.next = self.lane.val();
+        self.merge.word.next = self.word.q.val();
+        self.merge.lane.next = self.lane.val();
+        self.merge.data.next = self.data.val();
+        self.merge.strobe.next = self.strobe.val();
+        self.bus_data.next = self.merge.merged.val();
+        self.read_data.next = self.select.field.val();
+
+        // a section goes through the CRC one lane a cycle, its words two cycles after they are asked for
+        self.ends_0.next = self.lane_0.q.val() == self.last_lane.val();
+        self.valid_1.d.next = self.issuing.q.val();
+        self.lane_1.d.next = self.lane_0.q.val();
+        self.last_1.d.next = self.ends_0.val() & (self.left.q.val() == 1);
+        self.valid_2.d.next = self.valid_1.q.val();
+        self.lane_2.d.next = self.lane_1.q.val();
+        self.last_2.d.next = self.last_1.q.val();
+        self.crc_step.state.next = self.state.q.val();
+        self.crc_step.word.next = self.select.field.val();
+        self.crc.next = !self.state.q.val();
+
+        match self.step.q.val() {
+            Step::Idle => {
+                if self.check.val() {
+                    if (self.check_words.val() == 0) | (self.check_words.val() > bit_cast_to(self.depth.val(), 32)) {
+                        self.refused.next = true;
+                    } else {
+                        self.step.d.next = Step::Check;
+                        self.section_memory.d.next = self.check_memory.val();
+                        self.section_pe.d.next = self.check_pe.val();
+                        self.left.d.next = self.check_words.val();
+                        self.issuing.d.next = true;
+                        self.address_0.d.next = 0.into();
+                        self.lane_0.d.next = 0.into();
+                        self.state.d.next = self.all_ones.val();
+                    }
+                } else if self.request.val() {
+                    if self.in_range.val() {
+                        self.bus_read.next = true;
+                        self.step.d.next = Step::Capture;
+                    } else {
+                        self.ack.next = true;
+                        self.range_error.next = true;
+                    }
+                }
+            }
+            Step::Capture => {
+                self.word.d.next = self.bus_word.val();
+                self.step.d.next = Step::Answer;
+            }
+            Step::Answer => {
+                self.bus_write.next = self.write.val();
+                self.ack.next = true;
+                self.step.d.next = Step::Idle;
+            }
+            Step::Check => {
+                self.checking.next = true;
+                self.bus_pe.next = self.section_pe.q.val();
+                self.bus_address.next = self.address_0.q.val();
+                self.bus_read.next = self.issuing.q.val() & (self.lane_0.q.val() == 0);
+                if self.issuing.q.val() {
+                    self.lane_0.d.next = self.lane_0.q.val() + 1;
+                    if self.ends_0.val() {
+                        self.lane_0.d.next = 0.into();
+                        self.address_0.d.next = self.address_0.q.val() + 1;
+                        self.left.d.next = self.left.q.val() - 1;
+                        self.issuing.d.next = self.left.q.val() != 1;
+                    }
+                }
+                if self.valid_1.q.val() & (self.lane_1.q.val() == 0) {
+                    self.word.d.next = self.bus_word.val();
+                }
+                self.select.lane.next = self.lane_2.q.val();
+                if self.valid_2.q.val() {
+                    self.state.d.next = self.crc_step.result.val();
+                    if self.last_2.q.val() {
+                        self.step.d.next = Step::Result;
+                    }
+                }
+                if self.stop.val() {
+                    self.step.d.next = Step::Idle;
+                }
+            }
+            Step::Result => {
+                self.checking.next = true;
+                self.checked.next = !self.stop.val();
+                self.step.d.next = Step::Idle;
+            }
+        }
+        if (self.step.q.val() != Step::Check) | self.reset.val() {
+            self.valid_1.d.next = false;
+            self.valid_2.d.next = false;
+        }
+        if self.reset.val() {
+            self.step.d.next = Step::Idle;
+            self.issuing.d.next = false;
+        }
+    }
+    fn timing(&self) -> Vec<TimingInfo> {
+        Meta::new("memory_port")
+            .doc(
+                "Memory port: one lane of one memory for the host, or a section through the CRC.\n\
+                 \n\
+                 request holds until ack. A read answers with the lane; a write reads the word, replaces the bytes that\n\
+                 strobe names and writes it back. A lane beyond the memory, or a PE that does not exist, is\n\
+                 answered with range_error and touches nothing. check reads check_words words of a memory and\n\
+                 gives their CRC-32 with checked; a length of zero or beyond the memory is refused. stop ends it.",
+            )
+            .value("_offset", self._offset)
+            .into_timing()
+    }
+}

@@ -1,0 +1,491 @@
+//! The register file: what the host reads and writes, and who may do what when.
+
+use crate::prim::ByteMerge;
+use crate::signal::*;
+use crate::spmv::{PE_BITS, PE_COUNT_BITS};
+use lacuna_compress::spec::arch::FORMAT_VERSION;
+use lacuna_compress::spec::layout::pe_sections;
+use lacuna_compress::spec::registers::{Access, ADDRESS_BITS, ID_VALUE, REGISTERS};
+use lacuna_compress::spec::{Arch, MemoryKind};
+
+/// Registers that say what the memories hold; they cannot be written while busy.
+const CONFIGURATION: [&str; 4] = ["MEM_SELECT", "MEM_PAGE", "SECTION_WORDS", "SECTION_CRC"];
+
+/// Place of a register in the table.
+fn index(name: &str) -> usize {
+    REGISTERS.iter().position(|r| r.name == name).unwrap_or_else(|| panic!("the register table has no {name}"))
+}
+
+#[derive(LogicBlock)]
+pub struct Registers {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub hash_low: Wire<In>,
+    pub hash_high: Wire<In>,
+    pub pes: Wire<In>,
+    // from AxiLite
+    pub request: Signal<In, Bit>,
+    pub write: Signal<In, Bit>,
+    pub address: Wire<In>,
+    pub data: Wire<In>,
+    pub strobe: Wire<In>,
+    pub ack: Signal<Out, Bit>,
+    pub error: Signal<Out, Bit>,
+    pub read_data: Wire<Out>,
+    pub interrupt: Signal<Out, Bit>,
+    // towards MemoryPort
+    pub port_request: Signal<Out, Bit>,
+    pub port_ack: Signal<In, Bit>,
+    pub port_range_error: Signal<In, Bit>,
+    pub port_data: Wire<In>,
+    pub memory: Wire<Out>,
+    pub pe: Wire<Out>,
+    pub page: Wire<Out>,
+    pub check: Signal<Out, Bit>,
+    pub check_memory: Wire<Out>,
+    pub check_pe: Wire<Out>,
+    pub check_words: Wire<Out>,
+    pub stop: Signal<Out, Bit>,
+    pub checking: Signal<In, Bit>,
+    pub refused: Signal<In, Bit>,
+    pub checked: Signal<In, Bit>,
+    pub crc: Wire<In>,
+    // towards the sequencer
+    pub start: Signal<Out, Bit>,
+    pub abort: Signal<Out, Bit>,
+    pub sequencer_busy: Signal<In, Bit>,
+    pub computing: Signal<In, Bit>,
+    pub finished: Signal<In, Bit>,
+    pub result_b: Signal<In, Bit>,
+    pub cycles: Wire<In>,
+    pub stalls_queue: Wire<In>,
+    pub stalls_scan: Wire<In>,
+    pub stalls_drain: Wire<In>,
+    scratch: Reg,
+    irq_enable: Flag,
+    irq_pending: Flag,
+    done: Flag,
+    mem_memory: Reg,
+    mem_pe: Reg,
+    mem_page: Reg,
+    section_words: Reg,
+    section_crc: Reg,
+    computed_crc: Reg,
+    next_memory: Reg,
+    next_pe: Reg,
+    following_pe: Wire<Local>,
+    weights_valid: Flag,
+    error_access: Flag,
+    error_unchecked: Flag,
+    error_command: Flag,
+    error_crc: Flag,
+    error_length: Flag,
+    error_range: Flag,
+    any_error: Signal<Local, Bit>,
+    busy: Signal<Local, Bit>,
+    in_window: Signal<Local, Bit>,
+    known: Signal<Local, Bit>,
+    writable: Signal<Local, Bit>,
+    locked: Signal<Local, Bit>,
+    store: Signal<Local, Bit>,
+    register_address: Wire<Local>,
+    hit: Vec<Signal<Local, Bit>>,
+    value: Vec<Wire<Local>>,
+    current: Wire<Local>,
+    merge: ByteMerge,
+    addresses: Vec<Const>,
+    may_write: Vec<Const>,
+    configuration: Vec<Const>,
+    last_memory: Const,
+    id: Const,
+    version: Const,
+    unused_merged: Signal<Local, Bit>,
+    _registers: usize,
+    _id: usize,
+    _version: usize,
+    _hash_low: usize,
+    _hash_high: usize,
+    _scratch: usize,
+    _control: usize,
+    _status: usize,
+    _errors: usize,
+    _irq_enable: usize,
+    _irq_pending: usize,
+    _mem_select: usize,
+    _mem_page: usize,
+    _section_words: usize,
+    _section_crc: usize,
+    _section_next: usize,
+    _computed_crc: usize,
+    _cycles: usize,
+    _stall_queue: usize,
+    _stall_scan: usize,
+    _stall_drain: usize,
+    _pes: usize,
+}
+
+impl Registers {
+    pub fn new(arch: &Arch) -> Registers {
+        let last = pe_sections(arch).last().copied().unwrap_or(MemoryKind::Bias);
+        let word = || Wire::new(32);
+        let flag = |on: bool| Const::new(1, u64::from(on));
+        Registers {
+            clock: Default::default(),
+            reset: Default::default(),
+            hash_low: Wire::new(32),
+            hash_high: Wire::new(32),
+            pes: Wire::new(PE_COUNT_BITS),
+            request: Default::default(),
+            write: Default::default(),
+            address: Wire::new(ADDRESS_BITS),
+            data: Wire::new(32),
+            strobe: Wire::new(4),
+            ack: Default::default(),
+            error: Default::default(),
+            read_data: Wire::new(32),
+            interrupt: Default::default(),
+            port_request: Default::default(),
+            port_ack: Default::default(),
+            port_range_error: Default::default(),
+            port_data: Wire::new(32),
+            memory: Wire::new(3),
+            pe: Wire::new(PE_BITS),
+            page: Wire::new(8),
+            check: Default::default(),
+            check_memory: Wire::new(3),
+            check_pe: Wire::new(PE_BITS),
+            check_words: Wire::new(32),
+            stop: Default::default(),
+            checking: Default::default(),
+            refused: Default::default(),
+            checked: Default::default(),
+            crc: Wire::new(32),
+            start: Default::default(),
+            abort: Default::default(),
+            sequencer_busy: Default::default(),
+            computing: Default::default(),
+            finished: Default::default(),
+            result_b: Default::default(),
+            cycles: Wire::new(32),
+            stalls_queue: Wire::new(32),
+            stalls_scan: Wire::new(32),
+            stalls_drain: Wire::new(32),
+            scratch: Reg::new(32),
+            irq_enable: Flag::new(),
+            irq_pending: Flag::new(),
+            done: Flag::new(),
+            mem_memory: Reg::new(3),
+            mem_pe: Reg::new(PE_BITS),
+            mem_page: Reg::new(8),
+            section_words: Reg::new(32),
+            section_crc: Reg::new(32),
+            computed_crc: Reg::new(32),
+            next_memory: Reg::new(3),
+            next_pe: Reg::new(PE_BITS),
+            following_pe: Wire::new(PE_COUNT_BITS),
+            weights_valid: Flag::with_initial_parameter("PRELOAD"),
+            error_access: Flag::new(),
+            error_unchecked: Flag::new(),
+            error_command: Flag::new(),
+            error_crc: Flag::new(),
+            error_length: Flag::new(),
+            error_range: Flag::new(),
+            any_error: Default::default(),
+            busy: Default::default(),
+            in_window: Default::default(),
+            known: Default::default(),
+            writable: Default::default(),
+            locked: Default::default(),
+            store: Default::default(),
+            register_address: Wire::new(ADDRESS_BITS),
+            hit: REGISTERS.iter().map(|_| Default::default()).collect(),
+            value: REGISTERS.iter().map(|_| word()).collect(),
+            current: Wire::new(32),
+            merge: ByteMerge::default(),
+            addresses: REGISTERS.iter().map(|r| Const::new(ADDRESS_BITS, r.address.into())).collect(),
+            may_write: REGISTERS.iter().map(|r| flag(r.access != Access::ReadOnly)).collect(),
+            configuration: REGISTERS.iter().map(|r| flag(CONFIGURATION.contains(&r.name))).collect(),
+            last_memory: Const::new(3, last.code().into()),
+            id: Const::new(32, ID_VALUE.into()),
+            version: Const::new(32, FORMAT_VERSION.into()),
+            unused_merged: Default::default(),
+            _registers: REGISTERS.len(),
+            _id: index("ID"),
+            _version: index("VERSION"),
+            _hash_low: index("ARCH_HASH_LOW"),
+            _hash_high: index("ARCH_HASH_HIGH"),
+            _scratch: index("SCRATCH"),
+            _control: index("CONTROL"),
+            _status: index("STATUS"),
+            _errors: index("ERRORS"),
+            _irq_enable: index("IRQ_ENABLE"),
+            _irq_pending: index("IRQ_PENDING"),
+            _mem_select: index("MEM_SELECT"),
+            _mem_page: index("MEM_PAGE"),
+            _section_words: index("SECTION_WORDS"),
+            _section_crc: index("SECTION_CRC"),
+            _section_next: index("SECTION_NEXT"),
+            _computed_crc: index("COMPUTED_CRC"),
+            _cycles: index("CYCLES"),
+            _stall_queue: index("STALL_QUEUE"),
+            _stall_scan: index("STALL_SCAN"),
+            _stall_drain: index("STALL_DRAIN"),
+            _pes: index("PES"),
+        }
+    }
+}
+
+impl Logic for Registers {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, scratch, irq_enable, irq_pending, done, mem_memory, mem_pe, mem_page, section_words, section_crc);
+        dff_setup!(self, clock, computed_crc, next_memory, next_pe, weights_valid);
+        dff_setup!(self, clock, error_access, error_unchecked, error_command, error_crc, error_length, error_range);
+        self.start.next = false;
+        self.abort.next = false;
+        self.check.next = false;
+        self.stop.next = false;
+        self.busy.next = self.sequencer_busy.val() | self.checking.val();
+        self.any_error.next = self.error_access.q.val()
+            | self.error_unchecked.q.val()
+            | self.error_command.q.val()
+            | self.error_crc.q.val()
+            | self.error_length.q.val()
+            | self.error_range.q.val();
+
+        // what each register reads as
+        for k in 0..(self._registers) {
+            self.value[k].next = 0.into();
+        }
+        self.value[self._id].next = self.id.val();
+        self.value[self._version].next = self.version.val();
+        self.value[self._hash_low].next = self.hash_low.val();
+        self.value[self._hash_high].next = self.hash_high.val();
+        self.value[self._scratch].next = self.scratch.q.val();
+        self.value[self._status].next = bit_cast_bit(self.busy.val(), 32)
+            | (bit_cast_bit(self.weights_valid.q.val(), 32) << 1)
+            | (bit_cast_bit(self.done.q.val(), 32) << 2)
+            | (bit_cast_bit(self.any_error.val(), 32) << 3)
+            | (bit_cast_bit(self.computing.val(), 32) << 4)
+            | (bit_cast_bit(self.checking.val(), 32) << 5)
+            | (bit_cast_bit(self.result_b.val(), 32) << 8);
+        self.value[self._errors].next = bit_cast_bit(self.error_access.q.val(), 32)
+            | (bit_cast_bit(self.error_unchecked.q.val(), 32) << 1)
+            | (bit_cast_bit(self.error_command.q.val(), 32) << 2)
+            | (bit_cast_bit(self.error_crc.q.val(), 32) << 3)
+            | (bit_cast_bit(self.error_length.q.val(), 32) << 4)
+            | (bit_cast_bit(self.error_range.q.val(), 32) << 5);
+        self.value[self._irq_enable].next = bit_cast_bit(self.irq_enable.q.val(), 32);
+        self.value[self._irq_pending].next = bit_cast_bit(self.irq_pending.q.val(), 32);
+        self.value[self._mem_select].next = (bit_cast_to(self.mem_memory.q.val(), 32) << 8) | bit_cast_to(self.mem_pe.q.val(), 32);
+        self.value[self._mem_page].next = bit_cast_to(self.mem_page.q.val(), 32);
+        self.value[self._section_words].next = self.section_words.q.val();
+        self.value[self._section_crc].next = self.section_crc.q.val();
+        self.value[self._section_next].next = (bit_cast_bit(self.weights_valid.q.val(), 32) << 31)
+            | (bit_cast_to(self.next_memory.q.val(), 32) << 8)
+            | bit_cast_to(self.next_pe.q.val(), 32);
+        self.value[self._computed_crc].next = self.computed_crc.q.val();
+        self.value[self._cycles].next = self.cycles.val();
+        self.value[self._stall_queue].next = self.stalls_queue.val();
+        self.value[self._stall_scan].next = self.stalls_scan.val();
+        self.value[self._stall_drain].next = self.stalls_drain.val();
+        self.value[self._pes].next = bit_cast_to(self.pes.val(), 32);
+
+        // the addressed register
+        self.in_window.next = self.address.val().get_bit(20);
+        self.register_address.next = self.address.val() & 0x1ffffc;
+        self.known.next = false;
+        self.writable.next = false;
+        self.locked.next = false;
+        self.current.next = 0.into();
+        for k in 0..(self._registers) {
+            self.hit[k].next = self.register_address.val() == self.addresses[k].val();
+            if self.hit[k].val() {
+                self.known.next = true;
+                self.writable.next = self.may_write[k].val().any();
+                self.locked.next = self.configuration[k].val().any() & self.busy.val();
+                self.current.next = self.value[k].val();
+            }
+        }
+        self.merge.old.next = self.current.val();
+        self.merge.data.next = self.data.val();
+        self.merge.strobe.next = self.strobe.val();
+        self.store.next = self.request.val() & self.write.val() & !self.in_window.val() & self.writable.val() & !self.locked.val();
+        self.unused_merged.next = self.merge.merged.val().any() ^ self.merge.written.val().any();
+
+        // events of the hardware; what the host does in the same cycle comes after them and wins
+        if self.finished.val() {
+            self.done.d.next = true;
+            self.irq_pending.d.next = true;
+        }
+        self.following_pe.next = bit_cast_to(self.next_pe.q.val(), PE_COUNT_BITS) + 1;
+        if self.checked.val() {
+            self.computed_crc.d.next = self.crc.val();
+            if self.crc.val() != self.section_crc.q.val() {
+                self.error_crc.d.next = true;
+                self.weights_valid.d.next = false;
+                self.next_memory.d.next = 0.into();
+                self.next_pe.d.next = 0.into();
+            } else if self.next_memory.q.val() == 7 {
+                self.weights_valid.d.next = true;
+                self.next_memory.d.next = 0.into();
+            } else if self.next_memory.q.val() != self.last_memory.val() {
+                self.next_memory.d.next = self.next_memory.q.val() + 1;
+            } else if self.following_pe.val() == self.pes.val() {
+                self.next_memory.d.next = 7.into();
+                self.next_pe.d.next = 0.into();
+            } else {
+                self.next_memory.d.next = 0.into();
+                self.next_pe.d.next = self.next_pe.q.val() + 1;
+            }
+        }
+        if self.refused.val() {
+            self.error_length.d.next = true;
+        }
+
+        // writes
+        if self.store.val() & self.hit[self._errors].val() {
+            self.error_access.d.next = self.error_access.q.val() & !self.merge.written.val().get_bit(0);
+            self.error_unchecked.d.next = self.error_unchecked.q.val() & !self.merge.written.val().get_bit(1);
+            self.error_command.d.next = self.error_command.q.val() & !self.merge.written.val().get_bit(2);
+            self.error_crc.d.next = self.error_crc.q.val() & !self.merge.written.val().get_bit(3);
+            self.error_length.d.next = self.error_length.q.val() & !self.merge.written.val().get_bit(4);
+            self.error_range.d.next = self.error_range.q.val() & !self.merge.written.val().get_bit(5);
+        }
+        if self.store.val() & self.hit[self._scratch].val() {
+            self.scratch.d.next = self.merge.merged.val();
+        }
+        if self.store.val() & self.hit[self._irq_enable].val() {
+            self.irq_enable.d.next = self.merge.merged.val().get_bit(0);
+        }
+        if self.store.val() & self.hit[self._irq_pending].val() & self.merge.written.val().get_bit(0) {
+            self.irq_pending.d.next = false;
+        }
+        if self.store.val() & self.hit[self._mem_select].val() {
+            self.mem_pe.d.next = bit_cast_slice(self.merge.merged.val(), 0, PE_BITS);
+            self.mem_memory.d.next = bit_cast_slice(self.merge.merged.val(), 8, 3);
+        }
+        if self.store.val() & self.hit[self._mem_page].val() {
+            self.mem_page.d.next = bit_cast_slice(self.merge.merged.val(), 0, 8);
+        }
+        if self.store.val() & self.hit[self._section_words].val() {
+            self.section_words.d.next = self.merge.merged.val();
+        }
+        if self.store.val() & self.hit[self._section_crc].val() {
+            self.section_crc.d.next = self.merge.merged.val();
+        }
+        if self.store.val() & self.hit[self._control].val() {
+            if self.merge.written.val().get_bit(1) {
+                self.abort.next = true;
+                self.stop.next = true;
+            } else if (self.merge.written.val().get_bit(0) | self.merge.written.val().get_bit(2) | self.merge.written.val().get_bit(3))
+                & self.busy.val()
+            {
+                self.error_command.d.next = true;
+            } else if self.merge.written.val().get_bit(0) {
+                if self.weights_valid.q.val() {
+                    self.start.next = true;
+                    self.done.d.next = false;
+                } else {
+                    self.error_unchecked.d.next = true;
+                }
+            } else if self.merge.written.val().get_bit(2) {
+                self.check.next = true;
+            } else if self.merge.written.val().get_bit(3) {
+                self.next_memory.d.next = 0.into();
+                self.next_pe.d.next = 0.into();
+            }
+        }
+
+        // answers
+        self.ack.next = self.request.val();
+        self.error.next = !self.known.val() | (self.write.val() & (!self.writable.val() | self.locked.val()));
+        self.read_data.next = self.current.val();
+        self.port_request.next = false;
+        if self.request.val() & self.write.val() & !self.in_window.val() & self.locked.val() {
+            self.error_access.d.next = true;
+        }
+        if self.in_window.val() {
+            self.read_data.next = self.port_data.val();
+            self.error.next = true;
+            if self.request.val() & self.busy.val() {
+                self.error_access.d.next = true;
+            } else if self.request.val() {
+                self.port_request.next = true;
+                self.ack.next = self.port_ack.val();
+                self.error.next = self.port_range_error.val();
+                if self.port_ack.val() & self.port_range_error.val() {
+                    self.error_range.d.next = true;
+                } else if self.write.val() & (self.mem_memory.q.val() != 5) & (self.mem_memory.q.val() != 6) {
+                    self.weights_valid.d.next = false;
+                    self.next_memory.d.next = 0.into();
+                    self.next_pe.d.next = 0.into();
+                }
+            }
+        }
+        self.interrupt.next = self.irq_enable.q.val() & self.irq_pending.q.val();
+        self.memory.next = self.mem_memory.q.val();
+        self.pe.next = self.mem_pe.q.val();
+        self.page.next = self.mem_page.q.val();
+        self.check_memory.next = self.next_memory.q.val();
+        self.check_pe.next = self.next_pe.q.val();
+        self.check_words.next = self.section_words.q.val();
+
+        // reset leaves weights_valid and the memories as they are
+        if self.reset.val() {
+            self.scratch.d.next = 0.into();
+            self.irq_enable.d.next = false;
+            self.irq_pending.d.next = false;
+            self.done.d.next = false;
+            self.mem_memory.d.next = 0.into();
+            self.mem_pe.d.next = 0.into();
+            self.mem_page.d.next = 0.into();
+            self.section_words.d.next = 0.into();
+            self.section_crc.d.next = 0.into();
+            self.computed_crc.d.next = 0.into();
+            self.next_memory.d.next = 0.into();
+            self.next_pe.d.next = 0.into();
+            self.error_access.d.next = false;
+            self.error_unchecked.d.next = false;
+            self.error_command.d.next = false;
+            self.error_crc.d.next = false;
+            self.error_length.d.next = false;
+            self.error_range.d.next = false;
+        }
+    }
+    fn timing(&self) -> Vec<TimingInfo> {
+        Meta::new("registers")
+            .doc(
+                "Registers: the register map of docs/registers.md, and the rules of who may do what when.\n\
+                 \n\
+                 Registers answer in the cycle of the request, the window when the memory port does. An unknown\n\
+                 address, a write to a read-only register, and a window or configuration access while busy are\n\
+                 answered with an error and change nothing else. weights_valid powers up as PRELOAD, is set only when\n\
+                 every section in turn has had the expected CRC, and is cleared by a write to any memory that a\n\
+                 model fills and by a CRC that differs. Reset does not touch it.",
+            )
+            .parameter("PRELOAD", "0", "PRELOAD")
+            .value("_id", self._id)
+            .value("_version", self._version)
+            .value("_hash_low", self._hash_low)
+            .value("_hash_high", self._hash_high)
+            .value("_scratch", self._scratch)
+            .value("_control", self._control)
+            .value("_status", self._status)
+            .value("_errors", self._errors)
+            .value("_irq_enable", self._irq_enable)
+            .value("_irq_pending", self._irq_pending)
+            .value("_mem_select", self._mem_select)
+            .value("_mem_page", self._mem_page)
+            .value("_section_words", self._section_words)
+            .value("_section_crc", self._section_crc)
+            .value("_section_next", self._section_next)
+            .value("_computed_crc", self._computed_crc)
+            .value("_cycles", self._cycles)
+            .value("_stall_queue", self._stall_queue)
+            .value("_stall_scan", self._stall_scan)
+            .value("_stall_drain", self._stall_drain)
+            .value("_pes", self._pes)
+            .into_timing()
+    }
+}

@@ -1,0 +1,87 @@
+//! Numbers: product, requantization, CRC.
+
+use crate::signal::*;
+use lacuna_compress::spec::arch::ACT_BITS;
+use rust_hdl::core::ast::{BlackBox, Verilog};
+
+/// `multiply.v`: a signed product, one cycle after its factors.
+#[derive(LogicBlock)]
+pub struct Multiply {
+    pub clock: Signal<In, Clock>,
+    pub a: Wire<In>,
+    pub b: Wire<In>,
+    pub product: Wire<Out>,
+    _a: usize,
+    _b: usize,
+    _sum: usize,
+}
+
+impl Multiply {
+    /// Bits of both factors and of the product, to which it is extended.
+    pub fn new(a: usize, b: usize, sum: usize) -> Multiply {
+        Multiply { clock: Default::default(), a: Wire::new(a), b: Wire::new(b), product: Wire::new(sum), _a: a, _b: b, _sum: sum }
+    }
+}
+
+impl Logic for Multiply {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.product.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let name = format!("multiply #(.A({}), .B({}), .SUM({}))", self._a, self._b, self._sum);
+        Verilog::Blackbox(BlackBox { name, code: include_str!("multiply.v").into() })
+    }
+}
+
+/// `requantize.v`: accumulator to activation. The same function is `spec::fixed::requantize`.
+#[derive(LogicBlock)]
+pub struct Requantize {
+    pub sum: Wire<In>,
+    pub shift: Wire<In>,
+    pub relu: Signal<In, Bit>,
+    pub act: Wire<Out>,
+    _sum: usize,
+}
+
+impl Requantize {
+    /// Bits of the accumulator.
+    pub fn new(sum: usize) -> Requantize {
+        Requantize { sum: Wire::new(sum), shift: Wire::new(6), relu: Default::default(), act: Wire::new(ACT_BITS), _sum: sum }
+    }
+}
+
+impl Logic for Requantize {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.act.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let name = format!("requantize #(.SUM({}))", self._sum);
+        Verilog::Blackbox(BlackBox { name, code: include_str!("requantize.v").into() })
+    }
+}
+
+/// `crc32.v`: one 32-bit step.
+#[derive(LogicBlock)]
+pub struct Crc32 {
+    pub state: Wire<In>,
+    pub word: Wire<In>,
+    pub result: Wire<Out>,
+}
+
+impl Default for Crc32 {
+    fn default() -> Crc32 {
+        Crc32 { state: Wire::new(32), word: Wire::new(32), result: Wire::new(32) }
+    }
+}
+
+impl Logic for Crc32 {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.result.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        Verilog::Blackbox(BlackBox { name: "crc32".into(), code: include_str!("crc32.v").into() })
+    }
+}

@@ -1,0 +1,117 @@
+//! Memories with one write port and one read port.
+
+use crate::signal::*;
+use lacuna_compress::spec::arch::address_bits;
+use rust_hdl::core::ast::{BlackBox, Verilog};
+
+/// Which kind of RAM the tools are to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Block RAM, always.
+    Block,
+    /// What the tool thinks best for the size.
+    Auto,
+}
+
+/// `memory.v` or `block_memory.v`: read data one cycle after `read_enable`.
+///
+/// The module that holds it must have the parameters `PRELOAD` and `IMAGE`: the file that preloads it
+/// is IMAGE followed by the name given here and `.mem`.
+#[derive(LogicBlock)]
+pub struct Memory {
+    pub clock: Signal<In, Clock>,
+    pub read_enable: Signal<In, Bit>,
+    pub read_address: Wire<In>,
+    pub read_data: Wire<Out>,
+    pub write_enable: Signal<In, Bit>,
+    pub write_address: Wire<In>,
+    pub write_data: Wire<In>,
+    _style: Style,
+    _width: usize,
+    _depth: usize,
+    _file: Option<String>,
+}
+
+impl Memory {
+    /// `depth` words of `width` bits; `file` is the name of the preload file without suffix, none for a
+    /// memory that no image fills.
+    pub fn new(style: Style, width: usize, depth: usize, file: Option<&str>) -> Memory {
+        let address = address_bits(depth);
+        Memory {
+            clock: Default::default(),
+            read_enable: Default::default(),
+            read_address: Wire::new(address),
+            read_data: Wire::new(width),
+            write_enable: Default::default(),
+            write_address: Wire::new(address),
+            write_data: Wire::new(width),
+            _style: style,
+            _width: width,
+            _depth: depth,
+            _file: file.map(String::from),
+        }
+    }
+}
+
+impl Logic for Memory {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let (module, code) = match self._style {
+            Style::Block => ("block_memory", include_str!("block_memory.v")),
+            Style::Auto => ("memory", include_str!("memory.v")),
+        };
+        let preload = match &self._file {
+            Some(file) => format!(", .PRELOAD(PRELOAD), .FILE({{IMAGE, \"{file}.mem\"}})"),
+            None => String::new(),
+        };
+        let (width, depth, address) = (self._width, self._depth, address_bits(self._depth));
+        let name = format!("{module} #(.WIDTH({width}), .DEPTH({depth}), .ADDRESS({address}){preload})");
+        Verilog::Blackbox(BlackBox { name, code: code.into() })
+    }
+}
+
+/// `accumulators.v`: distributed RAM, undefined when a word is read while it is written.
+#[derive(LogicBlock)]
+pub struct Accumulators {
+    pub clock: Signal<In, Clock>,
+    pub read_enable: Signal<In, Bit>,
+    pub read_address: Wire<In>,
+    pub read_data: Wire<Out>,
+    pub write_enable: Signal<In, Bit>,
+    pub write_address: Wire<In>,
+    pub write_data: Wire<In>,
+    _width: usize,
+    _depth: usize,
+}
+
+impl Accumulators {
+    pub fn new(width: usize, depth: usize) -> Accumulators {
+        let address = address_bits(depth);
+        Accumulators {
+            clock: Default::default(),
+            read_enable: Default::default(),
+            read_address: Wire::new(address),
+            read_data: Wire::new(width),
+            write_enable: Default::default(),
+            write_address: Wire::new(address),
+            write_data: Wire::new(width),
+            _width: width,
+            _depth: depth,
+        }
+    }
+}
+
+impl Logic for Accumulators {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let (width, depth, address) = (self._width, self._depth, address_bits(self._depth));
+        let name = format!("accumulators #(.WIDTH({width}), .DEPTH({depth}), .ADDRESS({address}))");
+        Verilog::Blackbox(BlackBox { name, code: include_str!("accumulators.v").into() })
+    }
+}

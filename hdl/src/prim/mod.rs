@@ -1,0 +1,14 @@
+//! Leaves: blocks whose Verilog is written by hand, one file `NAME.v` each.
+//!
+//! Only here are products, sign extension, arithmetic shifts, memories and loops over bits. Each
+//! file's header states the block's contract; the types here give it ports and parameters.
+
+mod arithmetic;
+mod lanes;
+mod memory;
+mod queue;
+
+pub use arithmetic::{Crc32, Multiply, Requantize};
+pub use lanes::{ByteMerge, LaneMerge, LaneSelect};
+pub use memory::{Accumulators, Memory, Style};
+pub use queue::ColumnQueue;

@@ -1,0 +1,134 @@
+//! ActRW: the activation buffers of a PE and its lane of the row being scanned (EIE section IV).
+
+use super::{Widths, PE_BITS, PE_COUNT_BITS};
+use crate::prim::{Memory, Style};
+use crate::signal::*;
+use lacuna_compress::spec::arch::{Arch, ACT_BITS};
+
+#[derive(LogicBlock)]
+pub struct ActRw {
+    pub clock: Signal<In, Clock>,
+    pub clear: Signal<In, Bit>,
+    pub pe: Wire<In>,
+    pub source_b: Signal<In, Bit>,
+    pub scan_read: Signal<In, Bit>,
+    pub scan_row: Wire<In>,
+    pub load: Signal<In, Bit>,
+    pub load_lanes: Wire<In>,
+    pub take: Signal<In, Bit>,
+    pub take_lane: Wire<In>,
+    pub pending: Signal<Out, Bit>,
+    pub value: Wire<Out>,
+    pub write: Signal<In, Bit>,
+    pub write_row: Wire<In>,
+    pub write_act: Wire<In>,
+    pub host_read_a: Signal<In, Bit>,
+    pub host_read_b: Signal<In, Bit>,
+    pub host_write_a: Signal<In, Bit>,
+    pub host_write_b: Signal<In, Bit>,
+    pub host_address: Wire<In>,
+    pub host_data: Wire<In>,
+    pub host_a: Wire<Out>,
+    pub host_b: Wire<Out>,
+    act_a: Memory,
+    act_b: Memory,
+    waiting: Flag,
+    current: Reg,
+    fetched: Wire<Local>,
+}
+
+impl ActRw {
+    pub fn new(arch: &Arch) -> ActRw {
+        let w = Widths::of(arch);
+        let memory = || Memory::new(Style::Auto, ACT_BITS, arch.act_depth, None);
+        ActRw {
+            clock: Default::default(),
+            clear: Default::default(),
+            pe: Wire::new(PE_BITS),
+            source_b: Default::default(),
+            scan_read: Default::default(),
+            scan_row: Wire::new(w.act),
+            load: Default::default(),
+            load_lanes: Wire::new(PE_COUNT_BITS),
+            take: Default::default(),
+            take_lane: Wire::new(PE_BITS),
+            pending: Default::default(),
+            value: Wire::new(ACT_BITS),
+            write: Default::default(),
+            write_row: Wire::new(w.act),
+            write_act: Wire::new(ACT_BITS),
+            host_read_a: Default::default(),
+            host_read_b: Default::default(),
+            host_write_a: Default::default(),
+            host_write_b: Default::default(),
+            host_address: Wire::new(w.act),
+            host_data: Wire::new(ACT_BITS),
+            host_a: Wire::new(ACT_BITS),
+            host_b: Wire::new(ACT_BITS),
+            act_a: memory(),
+            act_b: memory(),
+            waiting: Flag::new(),
+            current: Reg::new(ACT_BITS),
+            fetched: Wire::new(ACT_BITS),
+        }
+    }
+}
+
+impl Logic for ActRw {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, waiting, current);
+        clock!(self, clock, act_a, act_b);
+        self.act_a.read_enable.next = (self.scan_read.val() & !self.source_b.val()) | self.host_read_a.val();
+        self.act_b.read_enable.next = (self.scan_read.val() & self.source_b.val()) | self.host_read_b.val();
+        self.act_a.read_address.next = self.scan_row.val();
+        self.act_b.read_address.next = self.scan_row.val();
+        if self.host_read_a.val() {
+            self.act_a.read_address.next = self.host_address.val();
+        }
+        if self.host_read_b.val() {
+            self.act_b.read_address.next = self.host_address.val();
+        }
+        self.act_a.write_enable.next = (self.write.val() & self.source_b.val()) | self.host_write_a.val();
+        self.act_b.write_enable.next = (self.write.val() & !self.source_b.val()) | self.host_write_b.val();
+        self.act_a.write_address.next = self.host_address.val();
+        self.act_b.write_address.next = self.host_address.val();
+        self.act_a.write_data.next = self.host_data.val();
+        self.act_b.write_data.next = self.host_data.val();
+        if self.write.val() {
+            self.act_a.write_address.next = self.write_row.val();
+            self.act_b.write_address.next = self.write_row.val();
+            self.act_a.write_data.next = self.write_act.val();
+            self.act_b.write_data.next = self.write_act.val();
+        }
+        self.fetched.next = self.act_a.read_data.val();
+        if self.source_b.val() {
+            self.fetched.next = self.act_b.read_data.val();
+        }
+        if self.load.val() {
+            self.current.d.next = self.fetched.val();
+            self.waiting.d.next = self.fetched.val().any() & (bit_cast_to(self.pe.val(), &self.load_lanes.val()) < self.load_lanes.val());
+        } else if self.take.val() & (self.take_lane.val() == self.pe.val()) {
+            self.waiting.d.next = false;
+        }
+        if self.clear.val() {
+            self.waiting.d.next = false;
+        }
+        self.pending.next = self.waiting.q.val();
+        self.value.next = self.current.q.val();
+        self.host_a.next = self.act_a.read_data.val();
+        self.host_b.next = self.act_b.read_data.val();
+    }
+    fn timing(&self) -> Vec<TimingInfo> {
+        Meta::new("act_rw")
+            .doc(
+                "ActRW: the two activation buffers of a PE, and its lane of the row being scanned.\n\
+                 \n\
+                 scan_read reads word scan_row of the source buffer (B if source_b, else A). A cycle later or\n\
+                 at any time after, load takes that word as the current activation: it is pending if it is not\n\
+                 zero and this PE is below load_lanes. take with this PE's number in take_lane ends that.\n\
+                 write stores a result in the other buffer. The host's accesses come only while nothing else does.",
+            )
+            .into_timing()
+    }
+}

@@ -1,0 +1,300 @@
+//! ArithmUnit: row, weight, product, accumulation, and a layer's write-back through the same stages.
+//!
+//! Stages, counted from the cycle in which SpmatRead issues an entry (0): 1 word, 2 row and weight
+//! address, 3 product and accumulator address, 4 sum, 5 requantization, 6 activation write. Stages 5
+//! and 6 are for write-back only.
+
+use super::decode::Decode;
+use super::{Widths, ROW_BITS};
+use crate::prim::{Accumulators, Memory, Multiply, Requantize, Style};
+use crate::signal::*;
+use lacuna_compress::spec::arch::{Arch, ACT_BITS};
+
+#[derive(LogicBlock)]
+pub struct Arithm {
+    pub clock: Signal<In, Clock>,
+    pub clear: Signal<In, Bit>,
+    pub begin_layer: Signal<In, Bit>,
+    pub layer: Wire<In>,
+    pub bias_base: Wire<In>,
+    pub shift: Wire<In>,
+    pub relu: Signal<In, Bit>,
+    pub discard: Signal<In, Bit>,
+    pub valid: Signal<In, Bit>,
+    pub write_back: Signal<In, Bit>,
+    pub first: Signal<In, Bit>,
+    pub last: Signal<In, Bit>,
+    pub row: Wire<In>,
+    pub value: Wire<In>,
+    pub weight: Wire<In>,
+    pub run: Wire<In>,
+    pub write: Signal<Out, Bit>,
+    pub write_row: Wire<Out>,
+    pub write_act: Wire<Out>,
+    pub done: Signal<Out, Bit>,
+    pub host_read_bias: Signal<In, Bit>,
+    pub host_write_bias: Signal<In, Bit>,
+    pub host_read_codebook: Signal<In, Bit>,
+    pub host_write_codebook: Signal<In, Bit>,
+    pub host_bias_address: Wire<In>,
+    pub host_bias_data: Wire<In>,
+    pub host_codebook_address: Wire<In>,
+    pub host_codebook_data: Wire<In>,
+    pub host_bias: Wire<Out>,
+    pub host_codebook: Wire<Out>,
+    // stage 2
+    valid_2: Flag,
+    write_back_2: Flag,
+    first_2: Flag,
+    last_2: Flag,
+    row_2: Reg,
+    value_2: Reg,
+    weight_2: Reg,
+    run_2: Reg,
+    entry_row: Wire<Local>,
+    decode: Decode,
+    // stage 3
+    valid_3: Flag,
+    write_back_3: Flag,
+    last_3: Flag,
+    row_3: Reg,
+    value_3: Reg,
+    multiply: Multiply,
+    bias: Memory,
+    accumulators: Accumulators,
+    // stage 4
+    valid_4: Flag,
+    write_back_4: Flag,
+    last_4: Flag,
+    row_4: Reg,
+    again_4: Flag,
+    forward: Reg,
+    sum: Wire<Local>,
+    base: Wire<Local>,
+    operand: Wire<Local>,
+    // stage 5
+    valid_5: Flag,
+    last_5: Flag,
+    row_5: Reg,
+    sum_5: Reg,
+    requantize: Requantize,
+    // stage 6
+    valid_6: Flag,
+    row_6: Reg,
+    act_6: Reg,
+    finished: Flag,
+}
+
+impl Arithm {
+    pub fn new(arch: &Arch) -> Arithm {
+        let w = Widths::of(arch);
+        let sum = arch.acc_bits;
+        let decode = Decode::new(arch);
+        Arithm {
+            clock: Default::default(),
+            clear: Default::default(),
+            begin_layer: Default::default(),
+            layer: Wire::new(w.layer),
+            bias_base: Wire::new(w.bias),
+            shift: Wire::new(6),
+            relu: Default::default(),
+            discard: Default::default(),
+            valid: Default::default(),
+            write_back: Default::default(),
+            first: Default::default(),
+            last: Default::default(),
+            row: Wire::new(ROW_BITS),
+            value: Wire::new(ACT_BITS),
+            weight: Wire::new(arch.weight_bits),
+            run: Wire::new(arch.run_bits),
+            write: Default::default(),
+            write_row: Wire::new(w.act),
+            write_act: Wire::new(ACT_BITS),
+            done: Default::default(),
+            host_read_bias: Default::default(),
+            host_write_bias: Default::default(),
+            host_read_codebook: Default::default(),
+            host_write_codebook: Default::default(),
+            host_bias_address: Wire::new(w.bias),
+            host_bias_data: Wire::new(sum),
+            host_codebook_address: Wire::new(decode.host_address.bits()),
+            host_codebook_data: Wire::new(decode.host_data.bits()),
+            host_bias: Wire::new(sum),
+            host_codebook: Wire::new(decode.host_data.bits()),
+            valid_2: Flag::new(),
+            write_back_2: Flag::new(),
+            first_2: Flag::new(),
+            last_2: Flag::new(),
+            row_2: Reg::new(ROW_BITS),
+            value_2: Reg::new(ACT_BITS),
+            weight_2: Reg::new(arch.weight_bits),
+            run_2: Reg::new(arch.run_bits),
+            entry_row: Wire::new(ROW_BITS),
+            decode,
+            valid_3: Flag::new(),
+            write_back_3: Flag::new(),
+            last_3: Flag::new(),
+            row_3: Reg::new(ROW_BITS),
+            value_3: Reg::new(ACT_BITS),
+            multiply: Multiply::new(arch.weight_value_bits(), ACT_BITS, sum),
+            bias: Memory::new(Style::Auto, sum, arch.bias_depth, Some("bias")),
+            accumulators: Accumulators::new(sum, arch.acc_depth),
+            valid_4: Flag::new(),
+            write_back_4: Flag::new(),
+            last_4: Flag::new(),
+            row_4: Reg::new(ROW_BITS),
+            again_4: Flag::new(),
+            forward: Reg::new(sum),
+            sum: Wire::new(sum),
+            base: Wire::new(sum),
+            operand: Wire::new(sum),
+            valid_5: Flag::new(),
+            last_5: Flag::new(),
+            row_5: Reg::new(w.act),
+            sum_5: Reg::new(sum),
+            requantize: Requantize::new(sum),
+            valid_6: Flag::new(),
+            row_6: Reg::new(w.act),
+            act_6: Reg::new(ACT_BITS),
+            finished: Flag::new(),
+        }
+    }
+}
+
+impl Logic for Arithm {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, valid_2, write_back_2, first_2, last_2, row_2, value_2, weight_2, run_2);
+        dff_setup!(self, clock, valid_3, write_back_3, last_3, row_3, value_3);
+        dff_setup!(self, clock, valid_4, write_back_4, last_4, row_4, again_4, forward);
+        dff_setup!(self, clock, valid_5, last_5, row_5, sum_5);
+        dff_setup!(self, clock, valid_6, row_6, act_6, finished);
+        clock!(self, clock, decode, multiply, bias, accumulators);
+
+        // stage 1 to 2
+        self.valid_2.d.next = self.valid.val();
+        self.write_back_2.d.next = self.write_back.val();
+        self.first_2.d.next = self.first.val();
+        self.last_2.d.next = self.last.val();
+        self.row_2.d.next = self.row.val();
+        self.value_2.d.next = self.value.val();
+        self.weight_2.d.next = self.weight.val();
+        self.run_2.d.next = self.run.val();
+
+        // stage 2: the run counts from the entry before, which is the last one that stage 3 has seen
+        self.entry_row.next = bit_cast_to(self.run_2.q.val(), &self.entry_row.next);
+        if !self.first_2.q.val() {
+            self.entry_row.next = self.row_3.q.val() + 1 + bit_cast_to(self.run_2.q.val(), &self.entry_row.next);
+        }
+        if self.write_back_2.q.val() {
+            self.entry_row.next = self.row_2.q.val();
+        }
+        self.decode.enable.next = self.valid_2.q.val();
+        self.decode.layer.next = self.layer.val();
+        self.decode.field.next = self.weight_2.q.val();
+        self.valid_3.d.next = self.valid_2.q.val();
+        if self.valid_2.q.val() {
+            self.write_back_3.d.next = self.write_back_2.q.val();
+            self.last_3.d.next = self.last_2.q.val();
+            self.row_3.d.next = self.entry_row.val();
+            self.value_3.d.next = self.value_2.q.val();
+        }
+
+        // stage 3
+        self.multiply.a.next = self.decode.weight.val();
+        self.multiply.b.next = self.value_3.q.val();
+        self.accumulators.read_enable.next = self.valid_3.q.val();
+        self.accumulators.read_address.next = bit_cast_to(self.row_3.q.val(), &self.accumulators.read_address.next);
+        self.bias.read_enable.next = self.valid_3.q.val() | self.host_read_bias.val();
+        self.bias.read_address.next = self.bias_base.val() + bit_cast_to(self.row_3.q.val(), &self.bias_base.val());
+        self.valid_4.d.next = self.valid_3.q.val();
+        self.write_back_4.d.next = self.write_back_3.q.val();
+        self.last_4.d.next = self.last_3.q.val();
+        self.row_4.d.next = self.row_3.q.val();
+        // the sum of stage 4 is not yet in the memory that stage 3 reads
+        self.again_4.d.next = self.valid_4.q.val() & (self.row_4.q.val() == self.row_3.q.val());
+
+        // stage 4: what is written back leaves a zero for the next layer
+        self.base.next = self.accumulators.read_data.val();
+        if self.again_4.q.val() {
+            self.base.next = self.forward.q.val();
+        }
+        self.operand.next = self.multiply.product.val();
+        if self.write_back_4.q.val() {
+            self.operand.next = self.bias.read_data.val();
+        }
+        self.sum.next = self.base.val() + self.operand.val();
+        self.forward.d.next = self.sum.val();
+        if self.write_back_4.q.val() {
+            self.forward.d.next = 0.into();
+        }
+        self.accumulators.write_enable.next = self.valid_4.q.val();
+        self.accumulators.write_address.next = bit_cast_to(self.row_4.q.val(), &self.accumulators.write_address.next);
+        self.accumulators.write_data.next = self.sum.val();
+        if self.write_back_4.q.val() {
+            self.accumulators.write_data.next = 0.into();
+        }
+        self.valid_5.d.next = self.valid_4.q.val() & self.write_back_4.q.val();
+        self.last_5.d.next = self.last_4.q.val();
+        self.row_5.d.next = bit_cast_to(self.row_4.q.val(), &self.row_5.d.next);
+        self.sum_5.d.next = self.sum.val();
+
+        // stage 5
+        self.requantize.sum.next = self.sum_5.q.val();
+        self.requantize.shift.next = self.shift.val();
+        self.requantize.relu.next = self.relu.val();
+        self.valid_6.d.next = self.valid_5.q.val() & !self.discard.val();
+        self.row_6.d.next = self.row_5.q.val();
+        self.act_6.d.next = self.requantize.act.val();
+        if self.valid_5.q.val() & self.last_5.q.val() {
+            self.finished.d.next = true;
+        }
+        if self.begin_layer.val() {
+            self.finished.d.next = false;
+        }
+        if self.clear.val() {
+            self.valid_2.d.next = false;
+            self.valid_3.d.next = false;
+            self.valid_4.d.next = false;
+            self.valid_5.d.next = false;
+            self.valid_6.d.next = false;
+            self.finished.d.next = false;
+        }
+
+        // stage 6
+        self.write.next = self.valid_6.q.val();
+        self.write_row.next = self.row_6.q.val();
+        self.write_act.next = self.act_6.q.val();
+        self.done.next = self.finished.q.val();
+
+        // host
+        if self.host_read_bias.val() {
+            self.bias.read_address.next = self.host_bias_address.val();
+        }
+        self.bias.write_enable.next = self.host_write_bias.val();
+        self.bias.write_address.next = self.host_bias_address.val();
+        self.bias.write_data.next = self.host_bias_data.val();
+        self.host_bias.next = self.bias.read_data.val();
+        self.decode.host_read.next = self.host_read_codebook.val();
+        self.decode.host_write.next = self.host_write_codebook.val();
+        self.decode.host_address.next = self.host_codebook_address.val();
+        self.decode.host_data.next = self.host_codebook_data.val();
+        self.host_codebook.next = self.decode.host_word.val();
+    }
+    fn timing(&self) -> Vec<TimingInfo> {
+        Meta::new("arithm")
+            .doc(
+                "ArithmUnit: accumulator[row] += weight x activation, one entry a cycle, and write-back.\n\
+                 \n\
+                 The row of an entry is its run plus one more than the row of the entry before it in the column.\n\
+                 Successive entries may hit the same accumulator: the sum is forwarded. A write_back slot takes\n\
+                 accumulator[row] plus bias[bias_base + row], requantizes it, gives it out five cycles later and\n\
+                 leaves zero in the accumulator. done rises with the last activation of a layer, at most one cycle\n\
+                 before it is in the buffer, and falls with begin_layer. With discard nothing is given out.\n\
+                 Sums cannot overflow: the compiler has checked every row.",
+            )
+            .parameter("PRELOAD", "0", "PRELOAD")
+            .parameter("IMAGE", "\"\"", "IMAGE")
+            .into_timing()
+    }
+}

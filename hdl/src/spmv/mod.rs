@@ -1,0 +1,67 @@
+//! The sparse matrix x vector engine: queue, pointer read, entry read and arithmetic of a PE, the
+//! tree that finds non-zero activations, and the array of PEs.
+//!
+//! What belongs here works for any datapath that multiplies a compressed matrix with a vector. What
+//! runs layers or time steps does not.
+
+mod act_rw;
+mod arithm;
+mod decode;
+mod gather;
+mod lnzd;
+mod pe;
+mod pe_array;
+mod ptr_read;
+mod spmat_read;
+
+pub use pe::Pe;
+pub use pe_array::PeArray;
+
+use lacuna_compress::spec::arch::{address_bits, Arch};
+use lacuna_compress::spec::layout::memory_address_bits;
+use lacuna_compress::spec::MemoryKind;
+
+/// Bits of a PE number, whatever the number of PEs is: the modules of a small and of a large array are the same.
+pub const PE_BITS: usize = 8;
+/// Bits of a count of PEs.
+pub const PE_COUNT_BITS: usize = 9;
+/// Bits of a row number of a PE, in the layer table and in counters.
+pub const ROW_BITS: usize = 16;
+
+/// The widths of an architecture that several blocks share.
+#[derive(Clone, Copy, Debug)]
+pub struct Widths {
+    /// Number of a pointer (bank bit included).
+    pub column: usize,
+    /// A pointer.
+    pub pointer: usize,
+    /// Address of an activation of a PE.
+    pub act: usize,
+    /// Address of an accumulator.
+    pub acc: usize,
+    /// Address of a bias.
+    pub bias: usize,
+    /// Number of a layer.
+    pub layer: usize,
+    /// Any address of a memory of a PE.
+    pub host_address: usize,
+    /// Any word of a memory of a PE.
+    pub host_data: usize,
+}
+
+impl Widths {
+    pub fn of(arch: &Arch) -> Widths {
+        let kinds = || MemoryKind::ALL.into_iter().filter(|k| *k != MemoryKind::Layers && k.depth(arch) > 0);
+        let address = |kind| memory_address_bits(kind, arch);
+        Widths {
+            column: address(MemoryKind::PtrEven) + 1,
+            pointer: arch.ptr_bits(),
+            act: address(MemoryKind::ActA),
+            acc: address_bits(arch.acc_depth),
+            bias: address(MemoryKind::Bias),
+            layer: address_bits(arch.max_layers),
+            host_address: kinds().map(address).max().unwrap_or(1),
+            host_data: kinds().map(|k| k.width(arch)).max().unwrap_or(1),
+        }
+    }
+}

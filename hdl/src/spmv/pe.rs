@@ -1,0 +1,250 @@
+//! A processing element: activation buffers, pointer read, queue, entry read, arithmetic.
+
+use super::act_rw::ActRw;
+use super::arithm::Arithm;
+use super::ptr_read::PtrRead;
+use super::spmat_read::SpmatRead;
+use super::{Widths, PE_BITS, PE_COUNT_BITS, ROW_BITS};
+use crate::prim::ColumnQueue;
+use crate::signal::*;
+use lacuna_compress::spec::arch::{Arch, ACT_BITS};
+
+#[derive(LogicBlock)]
+pub struct Pe {
+    pub clock: Signal<In, Clock>,
+    pub pe: Wire<In>,
+    pub clear: Signal<In, Bit>,
+    pub begin_layer: Signal<In, Bit>,
+    // the layer
+    pub source_b: Signal<In, Bit>,
+    pub layer: Wire<In>,
+    pub out_rows: Wire<In>,
+    pub bias_base: Wire<In>,
+    pub shift: Wire<In>,
+    pub relu: Signal<In, Bit>,
+    pub discard: Signal<In, Bit>,
+    pub done: Signal<Out, Bit>,
+    // scan
+    pub scan_read: Signal<In, Bit>,
+    pub scan_row: Wire<In>,
+    pub load: Signal<In, Bit>,
+    pub load_lanes: Wire<In>,
+    pub take: Signal<In, Bit>,
+    pub take_lane: Wire<In>,
+    pub pending: Signal<Out, Bit>,
+    pub value: Wire<Out>,
+    // broadcast
+    pub broadcast: Signal<In, Bit>,
+    pub token: Signal<In, Bit>,
+    pub column: Wire<In>,
+    pub act: Wire<In>,
+    pub accept: Signal<Out, Bit>,
+    // host
+    pub host_pe: Wire<In>,
+    pub host_memory: Wire<In>,
+    pub host_read: Signal<In, Bit>,
+    pub host_write: Signal<In, Bit>,
+    pub host_address: Wire<In>,
+    pub host_data: Wire<In>,
+    pub host_word: Wire<Out>,
+    act_rw: ActRw,
+    ptr_read: PtrRead,
+    queue: ColumnQueue,
+    spmat_read: SpmatRead,
+    arithm: Arithm,
+    selected: Signal<Local, Bit>,
+    read: Signal<Local, Bit>,
+    write: Signal<Local, Bit>,
+    unused_host: Signal<Local, Bit>,
+    _number: usize,
+}
+
+impl Pe {
+    /// PE `number`; the number only says which files preload its memories.
+    pub fn new(arch: &Arch, number: usize) -> Pe {
+        let w = Widths::of(arch);
+        Pe {
+            clock: Default::default(),
+            pe: Wire::new(PE_BITS),
+            clear: Default::default(),
+            begin_layer: Default::default(),
+            source_b: Default::default(),
+            layer: Wire::new(w.layer),
+            out_rows: Wire::new(ROW_BITS),
+            bias_base: Wire::new(w.bias),
+            shift: Wire::new(6),
+            relu: Default::default(),
+            discard: Default::default(),
+            done: Default::default(),
+            scan_read: Default::default(),
+            scan_row: Wire::new(w.act),
+            load: Default::default(),
+            load_lanes: Wire::new(PE_COUNT_BITS),
+            take: Default::default(),
+            take_lane: Wire::new(PE_BITS),
+            pending: Default::default(),
+            value: Wire::new(ACT_BITS),
+            broadcast: Default::default(),
+            token: Default::default(),
+            column: Wire::new(w.column),
+            act: Wire::new(ACT_BITS),
+            accept: Default::default(),
+            host_pe: Wire::new(PE_BITS),
+            host_memory: Wire::new(3),
+            host_read: Default::default(),
+            host_write: Default::default(),
+            host_address: Wire::new(w.host_address),
+            host_data: Wire::new(w.host_data),
+            host_word: Wire::new(w.host_data),
+            act_rw: ActRw::new(arch),
+            ptr_read: PtrRead::new(arch),
+            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), w.pointer),
+            spmat_read: SpmatRead::new(arch),
+            arithm: Arithm::new(arch),
+            selected: Default::default(),
+            read: Default::default(),
+            write: Default::default(),
+            unused_host: Default::default(),
+            _number: number,
+        }
+    }
+
+    /// Marks every input as driven, for a parent that connects them by name.
+    pub fn connect_inputs(&mut self) {
+        let words = [
+            &mut self.pe, &mut self.layer, &mut self.out_rows, &mut self.bias_base, &mut self.shift, &mut self.scan_row,
+            &mut self.load_lanes, &mut self.take_lane, &mut self.column, &mut self.act, &mut self.host_pe, &mut self.host_memory,
+            &mut self.host_address, &mut self.host_data,
+        ];
+        words.into_iter().for_each(|w| w.connect());
+        let bits = [
+            &mut self.clear, &mut self.begin_layer, &mut self.source_b, &mut self.relu, &mut self.discard, &mut self.scan_read,
+            &mut self.load, &mut self.take, &mut self.broadcast, &mut self.token, &mut self.host_read, &mut self.host_write,
+        ];
+        bits.into_iter().for_each(|b| b.connect());
+        self.clock.connect();
+    }
+}
+
+impl Logic for Pe {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, act_rw, ptr_read, queue, spmat_read, arithm);
+
+        // a lane of the row being scanned
+        self.act_rw.clear.next = self.clear.val();
+        self.act_rw.pe.next = self.pe.val();
+        self.act_rw.source_b.next = self.source_b.val();
+        self.act_rw.scan_read.next = self.scan_read.val();
+        self.act_rw.scan_row.next = self.scan_row.val();
+        self.act_rw.load.next = self.load.val();
+        self.act_rw.load_lanes.next = self.load_lanes.val();
+        self.act_rw.take.next = self.take.val();
+        self.act_rw.take_lane.next = self.take_lane.val();
+        self.pending.next = self.act_rw.pending.val();
+        self.value.next = self.act_rw.value.val();
+
+        // a broadcast column becomes entries
+        self.ptr_read.clear.next = self.clear.val();
+        self.ptr_read.broadcast.next = self.broadcast.val();
+        self.ptr_read.in_token.next = self.token.val();
+        self.ptr_read.in_value.next = self.act.val();
+        self.ptr_read.in_column.next = self.column.val();
+        self.ptr_read.room.next = self.queue.room.val();
+        self.accept.next = self.ptr_read.accept.val();
+        self.queue.clear.next = self.clear.val();
+        self.queue.offer.next = self.ptr_read.offer.val();
+        self.queue.in_token.next = self.ptr_read.out_token.val();
+        self.queue.in_value.next = self.ptr_read.out_value.val();
+        self.queue.in_first.next = self.ptr_read.out_first.val();
+        self.queue.in_end.next = self.ptr_read.out_end.val();
+        self.queue.take.next = self.spmat_read.take.val();
+        self.spmat_read.clear.next = self.clear.val();
+        self.spmat_read.out_rows.next = self.out_rows.val();
+        self.spmat_read.in_valid.next = self.queue.valid.val();
+        self.spmat_read.in_token.next = self.queue.out_token.val();
+        self.spmat_read.in_value.next = self.queue.out_value.val();
+        self.spmat_read.in_first.next = self.queue.out_first.val();
+        self.spmat_read.in_end.next = self.queue.out_end.val();
+
+        // entries become sums, sums activations
+        self.arithm.clear.next = self.clear.val();
+        self.arithm.begin_layer.next = self.begin_layer.val();
+        self.arithm.layer.next = self.layer.val();
+        self.arithm.bias_base.next = self.bias_base.val();
+        self.arithm.shift.next = self.shift.val();
+        self.arithm.relu.next = self.relu.val();
+        self.arithm.discard.next = self.discard.val();
+        self.arithm.valid.next = self.spmat_read.valid.val();
+        self.arithm.write_back.next = self.spmat_read.write_back.val();
+        self.arithm.first.next = self.spmat_read.first.val();
+        self.arithm.last.next = self.spmat_read.last.val();
+        self.arithm.row.next = self.spmat_read.row.val();
+        self.arithm.value.next = self.spmat_read.value.val();
+        self.arithm.weight.next = self.spmat_read.weight.val();
+        self.arithm.run.next = self.spmat_read.run.val();
+        self.act_rw.write.next = self.arithm.write.val();
+        self.act_rw.write_row.next = self.arithm.write_row.val();
+        self.act_rw.write_act.next = self.arithm.write_act.val();
+        self.done.next = self.arithm.done.val();
+
+        // the host's port to every memory; the numbers are those of MEM_SELECT
+        self.unused_host.next = self.host_data.val().any() ^ self.host_address.val().any();
+        self.selected.next = self.host_pe.val() == self.pe.val();
+        self.read.next = self.selected.val() & self.host_read.val();
+        self.write.next = self.selected.val() & self.host_write.val();
+        self.spmat_read.host_read.next = self.read.val() & (self.host_memory.val() == 0);
+        self.ptr_read.host_read_even.next = self.read.val() & (self.host_memory.val() == 1);
+        self.ptr_read.host_read_odd.next = self.read.val() & (self.host_memory.val() == 2);
+        self.arithm.host_read_bias.next = self.read.val() & (self.host_memory.val() == 3);
+        self.arithm.host_read_codebook.next = self.read.val() & (self.host_memory.val() == 4);
+        self.act_rw.host_read_a.next = self.read.val() & (self.host_memory.val() == 5);
+        self.act_rw.host_read_b.next = self.read.val() & (self.host_memory.val() == 6);
+        self.spmat_read.host_write.next = self.write.val() & (self.host_memory.val() == 0);
+        self.ptr_read.host_write_even.next = self.write.val() & (self.host_memory.val() == 1);
+        self.ptr_read.host_write_odd.next = self.write.val() & (self.host_memory.val() == 2);
+        self.arithm.host_write_bias.next = self.write.val() & (self.host_memory.val() == 3);
+        self.arithm.host_write_codebook.next = self.write.val() & (self.host_memory.val() == 4);
+        self.act_rw.host_write_a.next = self.write.val() & (self.host_memory.val() == 5);
+        self.act_rw.host_write_b.next = self.write.val() & (self.host_memory.val() == 6);
+        self.spmat_read.host_address.next = bit_cast_to(self.host_address.val(), &self.spmat_read.host_address.next);
+        self.ptr_read.host_address.next = bit_cast_to(self.host_address.val(), &self.ptr_read.host_address.next);
+        self.arithm.host_bias_address.next = bit_cast_to(self.host_address.val(), &self.arithm.host_bias_address.next);
+        self.arithm.host_codebook_address.next = bit_cast_to(self.host_address.val(), &self.arithm.host_codebook_address.next);
+        self.act_rw.host_address.next = bit_cast_to(self.host_address.val(), &self.act_rw.host_address.next);
+        self.spmat_read.host_data.next = bit_cast_to(self.host_data.val(), &self.spmat_read.host_data.next);
+        self.ptr_read.host_data.next = bit_cast_to(self.host_data.val(), &self.ptr_read.host_data.next);
+        self.arithm.host_bias_data.next = bit_cast_to(self.host_data.val(), &self.arithm.host_bias_data.next);
+        self.arithm.host_codebook_data.next = bit_cast_to(self.host_data.val(), &self.arithm.host_codebook_data.next);
+        self.act_rw.host_data.next = bit_cast_to(self.host_data.val(), &self.act_rw.host_data.next);
+        self.host_word.next = 0.into();
+        if self.selected.val() {
+            match self.host_memory.val().index() {
+                0 => self.host_word.next = bit_cast_to(self.spmat_read.host_word.val(), &self.host_word.next),
+                1 => self.host_word.next = bit_cast_to(self.ptr_read.host_even.val(), &self.host_word.next),
+                2 => self.host_word.next = bit_cast_to(self.ptr_read.host_odd.val(), &self.host_word.next),
+                3 => self.host_word.next = bit_cast_to(self.arithm.host_bias.val(), &self.host_word.next),
+                4 => self.host_word.next = bit_cast_to(self.arithm.host_codebook.val(), &self.host_word.next),
+                5 => self.host_word.next = bit_cast_to(self.act_rw.host_a.val(), &self.host_word.next),
+                6 => self.host_word.next = bit_cast_to(self.act_rw.host_b.val(), &self.host_word.next),
+                _ => {}
+            }
+        }
+    }
+    fn timing(&self) -> Vec<TimingInfo> {
+        Meta::new("pe")
+            .doc(
+                "Processing element (EIE section IV): rows r with r mod N = pe of each layer.\n\
+                 \n\
+                 broadcast (a column's number and activation, or the token that ends a layer) comes only while every\n\
+                 PE accepts. Columns then run through pointer read, queue, entry read and arithmetic; the token makes\n\
+                 the accumulators activations of the other buffer, and done rises. begin_layer starts a layer, clear drops\n\
+                 everything under way (accumulators keep what they hold: a discarded layer clears them).\n\
+                 The host reads (word one cycle later, as long as host_pe and host_memory stay) and writes words of\n\
+                 one memory while nothing else is under way.",
+            )
+            .parameter("PRELOAD", "0", "PRELOAD")
+            .parameter("IMAGE", "\"\"", format!("{{IMAGE, \"pe{}_\"}}", self._number))
+            .into_timing()
+    }
+}

@@ -1,0 +1,188 @@
+//! PtrRead: from a column number to the column's entries, before the queue.
+//!
+//! A column that has no entry in this PE is dropped here: it takes no slot of the queue and costs the PE nothing.
+//! The two stages count as slots of the configured depth: both can hold a column that waits.
+
+use super::Widths;
+use crate::prim::{Memory, Style};
+use crate::signal::*;
+use lacuna_compress::spec::arch::{Arch, ACT_BITS};
+
+#[derive(LogicBlock)]
+pub struct PtrRead {
+    pub clock: Signal<In, Clock>,
+    pub clear: Signal<In, Bit>,
+    pub broadcast: Signal<In, Bit>,
+    pub in_token: Signal<In, Bit>,
+    pub in_value: Wire<In>,
+    pub in_column: Wire<In>,
+    pub accept: Signal<Out, Bit>,
+    pub offer: Signal<Out, Bit>,
+    pub out_token: Signal<Out, Bit>,
+    pub out_value: Wire<Out>,
+    pub out_first: Wire<Out>,
+    pub out_end: Wire<Out>,
+    pub room: Signal<In, Bit>,
+    pub host_read_even: Signal<In, Bit>,
+    pub host_read_odd: Signal<In, Bit>,
+    pub host_write_even: Signal<In, Bit>,
+    pub host_write_odd: Signal<In, Bit>,
+    pub host_address: Wire<In>,
+    pub host_data: Wire<In>,
+    pub host_even: Wire<Out>,
+    pub host_odd: Wire<Out>,
+    ptr_even: Memory,
+    ptr_odd: Memory,
+    // stage 1: the pointers are in the memories' outputs
+    valid_1: Flag,
+    token_1: Flag,
+    odd_1: Flag,
+    act_1: Reg,
+    leave_1: Signal<Local, Bit>,
+    start: Wire<Local>,
+    stop: Wire<Local>,
+    // stage 2: the column is known to have entries or not
+    valid_2: Flag,
+    token_2: Flag,
+    act_2: Reg,
+    start_2: Reg,
+    stop_2: Reg,
+    nonempty_2: Flag,
+    can_2: Signal<Local, Bit>,
+    leave_2: Signal<Local, Bit>,
+    _address: usize,
+    _single: usize,
+}
+
+impl PtrRead {
+    /// Columns that the stages can hold.
+    pub const STAGES: usize = 2;
+
+    pub fn new(arch: &Arch) -> PtrRead {
+        let w = Widths::of(arch);
+        let memory = |name| Memory::new(Style::Block, w.pointer, arch.ptr_depth, Some(name));
+        PtrRead {
+            clock: Default::default(),
+            clear: Default::default(),
+            broadcast: Default::default(),
+            in_token: Default::default(),
+            in_value: Wire::new(ACT_BITS),
+            in_column: Wire::new(w.column),
+            accept: Default::default(),
+            offer: Default::default(),
+            out_token: Default::default(),
+            out_value: Wire::new(ACT_BITS),
+            out_first: Wire::new(w.pointer),
+            out_end: Wire::new(w.pointer),
+            room: Default::default(),
+            host_read_even: Default::default(),
+            host_read_odd: Default::default(),
+            host_write_even: Default::default(),
+            host_write_odd: Default::default(),
+            host_address: Wire::new(w.column - 1),
+            host_data: Wire::new(w.pointer),
+            host_even: Wire::new(w.pointer),
+            host_odd: Wire::new(w.pointer),
+            ptr_even: memory("ptr_even"),
+            ptr_odd: memory("ptr_odd"),
+            valid_1: Flag::new(),
+            token_1: Flag::new(),
+            odd_1: Flag::new(),
+            act_1: Reg::new(ACT_BITS),
+            leave_1: Default::default(),
+            start: Wire::new(w.pointer),
+            stop: Wire::new(w.pointer),
+            valid_2: Flag::new(),
+            token_2: Flag::new(),
+            act_2: Reg::new(ACT_BITS),
+            start_2: Reg::new(w.pointer),
+            stop_2: Reg::new(w.pointer),
+            nonempty_2: Flag::new(),
+            can_2: Default::default(),
+            leave_2: Default::default(),
+            _address: w.column - 1,
+            _single: usize::from(arch.fifo_depth < PtrRead::STAGES),
+        }
+    }
+}
+
+impl Logic for PtrRead {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, valid_1, token_1, odd_1, act_1, valid_2, token_2, act_2, start_2, stop_2, nonempty_2);
+        clock!(self, clock, ptr_even, ptr_odd);
+        self.ptr_even.read_enable.next = self.broadcast.val() | self.host_read_even.val();
+        self.ptr_odd.read_enable.next = self.broadcast.val() | self.host_read_odd.val();
+        self.ptr_even.read_address.next =
+            bit_cast_slice(self.in_column.val(), 1, self._address) + bit_cast_bit(self.in_column.val().get_bit(0), self._address);
+        self.ptr_odd.read_address.next = bit_cast_slice(self.in_column.val(), 1, self._address);
+        if self.host_read_even.val() {
+            self.ptr_even.read_address.next = self.host_address.val();
+        }
+        if self.host_read_odd.val() {
+            self.ptr_odd.read_address.next = self.host_address.val();
+        }
+        self.ptr_even.write_enable.next = self.host_write_even.val();
+        self.ptr_even.write_address.next = self.host_address.val();
+        self.ptr_even.write_data.next = self.host_data.val();
+        self.ptr_odd.write_enable.next = self.host_write_odd.val();
+        self.ptr_odd.write_address.next = self.host_address.val();
+        self.ptr_odd.write_data.next = self.host_data.val();
+        self.host_even.next = self.ptr_even.read_data.val();
+        self.host_odd.next = self.ptr_odd.read_data.val();
+
+        self.leave_2.next = self.valid_2.q.val() & (!self.nonempty_2.q.val() | self.room.val());
+        self.can_2.next = !self.valid_2.q.val() | self.leave_2.val();
+        self.leave_1.next = self.valid_1.q.val() & self.can_2.val();
+        self.accept.next = !self.valid_1.q.val() | self.leave_1.val();
+        for _single in 0..(self._single) {
+            // one column in both stages together
+            self.accept.next = !self.valid_1.q.val() & self.can_2.val();
+        }
+
+        self.start.next = self.ptr_even.read_data.val();
+        self.stop.next = self.ptr_odd.read_data.val();
+        if self.odd_1.q.val() {
+            self.start.next = self.ptr_odd.read_data.val();
+            self.stop.next = self.ptr_even.read_data.val();
+        }
+        if self.broadcast.val() {
+            self.valid_1.d.next = true;
+            self.token_1.d.next = self.in_token.val();
+            self.odd_1.d.next = self.in_column.val().get_bit(0);
+            self.act_1.d.next = self.in_value.val();
+        } else if self.leave_1.val() {
+            self.valid_1.d.next = false;
+        }
+        if self.can_2.val() {
+            self.valid_2.d.next = self.valid_1.q.val();
+            self.token_2.d.next = self.token_1.q.val();
+            self.act_2.d.next = self.act_1.q.val();
+            self.start_2.d.next = self.start.val();
+            self.stop_2.d.next = self.stop.val();
+            self.nonempty_2.d.next = self.token_1.q.val() | (self.start.val() != self.stop.val());
+        }
+        if self.clear.val() {
+            self.valid_1.d.next = false;
+            self.valid_2.d.next = false;
+        }
+        self.offer.next = self.valid_2.q.val() & self.nonempty_2.q.val();
+        self.out_token.next = self.token_2.q.val();
+        self.out_value.next = self.act_2.q.val();
+        self.out_first.next = self.start_2.q.val();
+        self.out_end.next = self.stop_2.q.val();
+    }
+    fn timing(&self) -> Vec<TimingInfo> {
+        Meta::new("ptr_read")
+            .doc(
+                "PtrRead: two pointer banks, read together, and two stages that hold columns on their way.\n\
+                 \n\
+                 broadcast comes only while accept is high. Two cycles later the column is offered to the queue with\n\
+                 its first entry and the one after its last; a column without entries is dropped instead. A token\n\
+                 (the end of a layer) is always offered. Each stage moves on as soon as the next one is free.",
+            )
+            .parameter("PRELOAD", "0", "PRELOAD")
+            .parameter("IMAGE", "\"\"", "IMAGE")
+            .into_timing()
+    }
+}

@@ -1,0 +1,529 @@
+//! A running model: ports, clock, waveforms, and an AXI4-Lite master. All `unsafe` code of the crate is in this file.
+//!
+//! Contract: every input starts at 0 and every register, memory and X constant at bits drawn from the seed, so equal
+//! seeds give equal runs. Inputs set between steps are seen by the next rising edge; outputs read after a step are what
+//! the registers hold since the last edge, with combinational paths from the inputs as they are now. The clock, and
+//! while a burst runs the bus, belong to the shim. `$fatal`, `$stop`, `$finish`, a failed assertion or an unreadable
+//! memory image is an error, after which this model answers every call with that error.
+//!
+//! Several models of one or more libraries may live in one process. A [`Dut`] is `Send` (no state of it is tied to a
+//! thread between calls) and not `Sync`. Not guaranteed: `verilated`'s own setters act on a default context that no
+//! `Dut` uses, and must not run while another thread steps a model.
+
+use std::ffi::{c_char, CStr, CString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
+
+use libloading::os::unix;
+
+use crate::verilate::{Error, Library, Port, Result};
+
+/// Most transactions the AXI4-Lite master can have under way in one direction.
+pub const MAX_OUTSTANDING: u32 = 16;
+/// Highest rate of stalls: above it a burst would look like a hang.
+pub const MAX_STALL_PERCENT: u32 = 95;
+
+/// `BRESP` or `RRESP` of a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Response {
+    #[default]
+    Okay,
+    /// Not allowed in AXI4-Lite, but two bits can say it.
+    ExOkay,
+    SlvErr,
+    DecErr,
+}
+
+impl Response {
+    fn of(bits: u8) -> Self {
+        match bits {
+            0 => Self::Okay,
+            1 => Self::ExOkay,
+            2 => Self::SlvErr,
+            _ => Self::DecErr,
+        }
+    }
+}
+
+/// One write of a burst. `strobes` has a bit per byte lane, 0 to 15.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AxiWrite {
+    pub address: u32,
+    pub data: u32,
+    pub strobes: u32,
+}
+
+impl AxiWrite {
+    /// Writes all four bytes.
+    pub fn word(address: u32, data: u32) -> Self {
+        Self { address, data, strobes: 15 }
+    }
+}
+
+/// The first transaction of a burst that was answered with something else than OKAY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub index: usize,
+    pub response: Response,
+}
+
+/// `Dut` of shim.cpp.
+#[repr(C)]
+struct Model {
+    _opaque: [u8; 0],
+}
+
+// `Status` of shim.cpp; every other value is a failure.
+const DONE: i32 = 0;
+const TIMEOUT: i32 = 2;
+const PROTOCOL: i32 = 3;
+
+type Handle = *mut Model;
+
+struct Core {
+    delete: unsafe extern "C" fn(Handle),
+    error: unsafe extern "C" fn(Handle) -> *const c_char,
+    cycles: unsafe extern "C" fn(Handle) -> u64,
+    poke: unsafe extern "C" fn(Handle, u32, u64) -> i32,
+    peek: unsafe extern "C" fn(Handle, u32, *mut u64) -> i32,
+    poke_lanes: unsafe extern "C" fn(Handle, u32, *const u32, u32) -> i32,
+    peek_lanes: unsafe extern "C" fn(Handle, u32, *mut u32, u32) -> i32,
+    step: unsafe extern "C" fn(Handle, u64) -> i32,
+    wait: unsafe extern "C" fn(Handle, u32, u64, u64, u64, *mut u64) -> i32,
+}
+
+struct Axi {
+    prefix: String,
+    stalls: unsafe extern "C" fn(Handle, u64, u32),
+    limits: unsafe extern "C" fn(Handle, u64, u32),
+    write: unsafe extern "C" fn(Handle, *const AxiWrite, u64, *mut u8, *mut u64) -> i32,
+    read: unsafe extern "C" fn(Handle, *const u32, u64, *mut u32, *mut u8, *mut u64) -> i32,
+    poll: unsafe extern "C" fn(Handle, u32, u32, u32, u64, *mut u64, *mut u32, *mut u8) -> i32,
+}
+
+extern "C" {
+    /// Keeps the tracer in the executable (compat/runtime.cpp).
+    fn lacuna_runtime_anchor(make: bool);
+}
+
+/// A model in some state of its simulation.
+pub struct Dut {
+    handle: NonNull<Model>,
+    core: Core,
+    trace: Option<unsafe extern "C" fn(Handle, *const c_char) -> i32>,
+    axi: Option<Axi>,
+    limit: u64,
+    top: String,
+    ports: Vec<Port>,
+    // Dropped last: the pointers above lead into it.
+    _library: unix::Library,
+}
+
+// SAFETY: the shim sets the runtime's thread-local pointers on entry to every function and clears them on exit, models
+// are built without threads, and a `Dut` owns its context, its model and its file alone.
+unsafe impl Send for Dut {}
+
+impl fmt::Debug for Dut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dut").field("top", &self.top).field("cycles", &self.cycles()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Dut {
+    fn drop(&mut self) {
+        // SAFETY: the handle is live until here and not used again.
+        unsafe { (self.core.delete)(self.handle.as_ptr()) }
+    }
+}
+
+impl Dut {
+    /// Loads and starts a model whose Verilog reads no `@images/` file.
+    pub fn new(library: &Library, seed: u64) -> Result<Self> {
+        Self::start(library, seed, Path::new(""))
+    }
+
+    /// Loads and starts a model; `$readmemh` of `@images/NAME` reads `NAME` in the directory `images`.
+    pub fn with_images(library: &Library, seed: u64, images: &Path) -> Result<Self> {
+        Self::start(library, seed, images)
+    }
+
+    fn start(library: &Library, seed: u64, images: &Path) -> Result<Self> {
+        let failed = |message: String| Error::Load { path: library.path.clone(), message };
+        let images = CString::new(images.as_os_str().as_bytes())
+            .map_err(|_| failed(format!("the path of the images {images:?} contains a zero byte")))?;
+        // SAFETY: models have no static initialisers besides those of the C++ headers. RTLD_NOW makes a runtime
+        // that this executable does not export an error here instead of an abort later.
+        let object = unsafe {
+            lacuna_runtime_anchor(false);
+            unix::Library::open(Some(&library.path), unix::RTLD_NOW | unix::RTLD_LOCAL)
+        }
+        .map_err(|e| {
+            failed(format!(
+                "{e} (an undefined symbol means that this executable was linked without -rdynamic, see sim/build.rs)"
+            ))
+        })?;
+
+        // SAFETY: each type is that of the function in shim.cpp, whose text is part of the library's cache key.
+        macro_rules! function {
+            ($name:literal) => {
+                *unsafe { object.get($name) }.map_err(|e| failed(e.to_string()))?
+            };
+        }
+        let core = Core {
+            delete: function!(b"lacuna_delete"),
+            error: function!(b"lacuna_error"),
+            cycles: function!(b"lacuna_cycles"),
+            poke: function!(b"lacuna_poke"),
+            peek: function!(b"lacuna_peek"),
+            poke_lanes: function!(b"lacuna_poke_lanes"),
+            peek_lanes: function!(b"lacuna_peek_lanes"),
+            step: function!(b"lacuna_step"),
+            wait: function!(b"lacuna_wait"),
+        };
+        let trace = if library.trace { Some(function!(b"lacuna_trace")) } else { None };
+        let axi = match &library.axi_lite {
+            None => None,
+            Some(prefix) => Some(Axi {
+                prefix: prefix.clone(),
+                stalls: function!(b"lacuna_axi_stalls"),
+                limits: function!(b"lacuna_axi_limits"),
+                write: function!(b"lacuna_axi_write"),
+                read: function!(b"lacuna_axi_read"),
+                poll: function!(b"lacuna_axi_poll"),
+            }),
+        };
+        let new: unsafe extern "C" fn(i32, *const c_char) -> Handle = function!(b"lacuna_new");
+
+        let handle = {
+            // The runtime's random state is reseeded on every thread whenever any context is seeded: a model
+            // constructed meanwhile would take its bits from the wrong place in the sequence.
+            static CONSTRUCTING: Mutex<()> = Mutex::new(());
+            let _turn = CONSTRUCTING.lock().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: `images` is a string that outlives the call.
+            unsafe { new(runtime_seed(seed), images.as_ptr()) }
+        };
+        let handle = NonNull::new(handle).ok_or_else(|| failed("no model was made".into()))?;
+        let dut = Self {
+            handle,
+            core,
+            trace,
+            axi,
+            limit: 10_000,
+            top: library.top.clone(),
+            ports: library.ports.clone(),
+            _library: object,
+        };
+        match dut.message() {
+            message if message.is_empty() => Ok(dut),
+            message => Err(dut.model_error(message)),
+        }
+    }
+
+    /// Rising edges so far.
+    pub fn cycles(&self) -> u64 {
+        // SAFETY: the handle is live.
+        unsafe { (self.core.cycles)(self.handle.as_ptr()) }
+    }
+
+    /// Sets an input of at most 64 bits.
+    pub fn set(&mut self, port: &str, value: u64) -> Result<()> {
+        let (number, width) = self.find(port, true)?;
+        if width > 64 {
+            return Err(self.port_error(port, format!("is {width} bits wide; `set` reaches 64, use `set_wide`")));
+        }
+        if width < 64 && value >> width != 0 {
+            return Err(self.port_error(port, format!("{value:#x} does not fit its {width} bits")));
+        }
+        // SAFETY: the handle is live and `number` names a narrow input.
+        self.check(unsafe { (self.core.poke)(self.handle.as_ptr(), number, value) })
+    }
+
+    /// Sets an input of more than 64 bits, least significant lane first.
+    pub fn set_wide(&mut self, port: &str, lanes: &[u32]) -> Result<()> {
+        let (number, width) = self.find(port, true)?;
+        let count = self.lanes(port, width)?;
+        if lanes.len() != count {
+            return Err(self.port_error(port, format!("takes {count} lanes, found {}", lanes.len())));
+        }
+        let last = lanes[count - 1];
+        if width % 32 != 0 && last >> (width % 32) != 0 {
+            return Err(self.port_error(port, format!("lane {} = {last:#x} does not fit its {width} bits", count - 1)));
+        }
+        // SAFETY: the handle is live, `number` names a wide input of `count` lanes.
+        self.check(unsafe { (self.core.poke_lanes)(self.handle.as_ptr(), number, lanes.as_ptr(), count as u32) })
+    }
+
+    /// Reads a port of at most 64 bits.
+    pub fn get(&mut self, port: &str) -> Result<u64> {
+        let (number, width) = self.find(port, false)?;
+        if width > 64 {
+            return Err(self.port_error(port, format!("is {width} bits wide; `get` reaches 64, use `get_wide`")));
+        }
+        let mut value = 0;
+        // SAFETY: the handle is live and `number` names a narrow port.
+        self.check(unsafe { (self.core.peek)(self.handle.as_ptr(), number, &mut value) })?;
+        Ok(value)
+    }
+
+    /// Reads a port of more than 64 bits, least significant lane first.
+    pub fn get_wide(&mut self, port: &str) -> Result<Vec<u32>> {
+        let (number, width) = self.find(port, false)?;
+        let count = self.lanes(port, width)?;
+        let mut lanes = vec![0; count];
+        // SAFETY: the handle is live, `number` names a wide port of `count` lanes.
+        self.check(unsafe { (self.core.peek_lanes)(self.handle.as_ptr(), number, lanes.as_mut_ptr(), count as u32) })?;
+        Ok(lanes)
+    }
+
+    /// Clocks the design.
+    pub fn step(&mut self, cycles: u64) -> Result<()> {
+        // SAFETY: the handle is live.
+        self.check(unsafe { (self.core.step)(self.handle.as_ptr(), cycles) })
+    }
+
+    /// Holds the input `reset` high for some cycles. Other inputs stay as they are.
+    pub fn reset(&mut self, cycles: u64) -> Result<()> {
+        self.set("reset", 1)?;
+        self.step(cycles)?;
+        self.set("reset", 0)
+    }
+
+    /// Steps until `port & mask == value` and gives the number of cycles that took, 0 if it was so already.
+    pub fn wait(&mut self, port: &str, mask: u64, value: u64, max_cycles: u64) -> Result<u64> {
+        let (number, width) = self.find(port, false)?;
+        if width > 64 {
+            return Err(self.port_error(port, format!("is {width} bits wide; `wait` reaches 64")));
+        }
+        let mut taken = 0;
+        // SAFETY: the handle is live and `number` names a narrow port.
+        let status =
+            unsafe { (self.core.wait)(self.handle.as_ptr(), number, mask, value, max_cycles, &mut taken) };
+        if status == TIMEOUT {
+            return Err(self.timeout(format!("{port} & {mask:#x} == {value:#x}"), max_cycles));
+        }
+        self.check(status).map(|()| taken)
+    }
+
+    /// Writes a VCD file from now on, in place of one that is open. One cycle is 10 ns.
+    pub fn trace_to(&mut self, path: &Path) -> Result<()> {
+        let wrong = |message: String| Error::Load { path: path.to_path_buf(), message };
+        let trace = self.trace.ok_or_else(|| wrong("this model was built without `trace`".into()))?;
+        let text = CString::new(path.as_os_str().as_bytes()).map_err(|_| wrong("a zero byte in the path".into()))?;
+        // SAFETY: the handle is live and `text` a string.
+        match unsafe { trace(self.handle.as_ptr(), text.as_ptr()) } {
+            DONE => Ok(()),
+            _ if self.message().is_empty() => Err(wrong("cannot be written".into())),
+            status => self.check(status),
+        }
+    }
+
+    /// Completes and closes the VCD file, if one is open. Dropping the `Dut` does so too.
+    pub fn trace_end(&mut self) -> Result<()> {
+        match self.trace {
+            None => Ok(()),
+            // SAFETY: the handle is live; the empty path means "close".
+            Some(trace) => self.check(unsafe { trace(self.handle.as_ptr(), c"".as_ptr()) }),
+        }
+    }
+
+    /// Lets the AXI4-Lite master hesitate: each cycle, with this probability, it delays a `valid` it has not raised
+    /// yet, or keeps a `ready` low, every channel for itself. Channels that are not valid then carry noise.
+    pub fn axi_stalls(&mut self, seed: u64, percent: u32) -> Result<()> {
+        if percent > MAX_STALL_PERCENT {
+            return Err(self.bus_error(format!("{percent}% stalls asked for, at most {MAX_STALL_PERCENT}% are possible")));
+        }
+        let stalls = self.bus()?.stalls;
+        // SAFETY: the handle is live.
+        unsafe { stalls(self.handle.as_ptr(), scramble(seed), percent) };
+        Ok(())
+    }
+
+    /// Cycles without any handshake after which a burst gives up (10,000 at first), and how many transactions may be
+    /// under way in one direction (1 at first).
+    pub fn axi_limits(&mut self, cycles: u64, outstanding: u32) -> Result<()> {
+        if cycles == 0 || !(1..=MAX_OUTSTANDING).contains(&outstanding) {
+            return Err(self.bus_error(format!(
+                "limits of {cycles} cycles and {outstanding} transactions; expected at least 1 and 1 to {MAX_OUTSTANDING}"
+            )));
+        }
+        let limits = self.bus()?.limits;
+        // SAFETY: the handle is live.
+        unsafe { limits(self.handle.as_ptr(), cycles, outstanding) };
+        self.limit = cycles;
+        Ok(())
+    }
+
+    /// Writes in order. No transaction begins after one was refused; the first such is returned. When the slave does
+    /// not answer, or breaks a rule of the bus, that is an error, and only a reset brings bus and master together again.
+    pub fn axi_write_burst(&mut self, writes: &[AxiWrite]) -> Result<Option<Refused>> {
+        let write = self.bus()?.write;
+        for w in writes {
+            self.address(w.address, "awaddr")?;
+            if w.strobes > 15 {
+                return Err(self.bus_error(format!("strobes {:#x} at {:#x}, expected 0 to 15", w.strobes, w.address)));
+            }
+        }
+        let mut responses = vec![0; writes.len()];
+        let mut finished = 0;
+        let count = writes.len() as u64;
+        // SAFETY: the handle is live; both arrays have `count` elements.
+        let status = unsafe {
+            write(self.handle.as_ptr(), writes.as_ptr(), count, responses.as_mut_ptr(), &mut finished)
+        };
+        self.bus_check(status, writes.get(finished as usize).map_or(0, |w| w.address))?;
+        Ok(first_refused(&responses))
+    }
+
+    /// Reads in order, every address whatever the others gave. Data of refused reads is what the slave drove.
+    pub fn axi_read_burst(&mut self, addresses: &[u32]) -> Result<Vec<(u32, Response)>> {
+        let read = self.bus()?.read;
+        for &address in addresses {
+            self.address(address, "araddr")?;
+        }
+        let mut data = vec![0; addresses.len()];
+        let mut responses = vec![0; addresses.len()];
+        let mut finished = 0;
+        let count = addresses.len() as u64;
+        // SAFETY: the handle is live; all three arrays have `count` elements.
+        let status = unsafe {
+            read(
+                self.handle.as_ptr(),
+                addresses.as_ptr(),
+                count,
+                data.as_mut_ptr(),
+                responses.as_mut_ptr(),
+                &mut finished,
+            )
+        };
+        self.bus_check(status, addresses.get(finished as usize).copied().unwrap_or(0))?;
+        Ok(data.into_iter().zip(responses.into_iter().map(Response::of)).collect())
+    }
+
+    /// One write of all four bytes.
+    pub fn axi_write(&mut self, address: u32, data: u32) -> Result<Response> {
+        let refused = self.axi_write_burst(&[AxiWrite::word(address, data)])?;
+        Ok(refused.map_or(Response::Okay, |r| r.response))
+    }
+
+    /// One read.
+    pub fn axi_read(&mut self, address: u32) -> Result<(u32, Response)> {
+        Ok(self.axi_read_burst(&[address])?[0])
+    }
+
+    /// Reads one address again and again until `data & mask == value`, and gives the number of cycles that took. A
+    /// refused read is an error.
+    pub fn axi_poll(&mut self, address: u32, mask: u32, value: u32, max_cycles: u64) -> Result<u64> {
+        let poll = self.bus()?.poll;
+        self.address(address, "araddr")?;
+        let (mut taken, mut data, mut response) = (0, 0, 0);
+        // SAFETY: the handle is live.
+        let status = unsafe {
+            poll(self.handle.as_ptr(), address, mask, value, max_cycles, &mut taken, &mut data, &mut response)
+        };
+        if status == TIMEOUT && self.message().is_empty() {
+            let what = format!("[{address:#x}] & {mask:#x} == {value:#x} (last read {data:#x})");
+            return Err(self.timeout(what, max_cycles));
+        }
+        self.bus_check(status, address)?;
+        match Response::of(response) {
+            Response::Okay => Ok(taken),
+            other => Err(self.bus_error(format!("polling {address:#x} was answered with {other:?}"))),
+        }
+    }
+
+    fn find(&self, name: &str, input: bool) -> Result<(u32, u32)> {
+        match self.ports.iter().zip(0..).find(|(port, _)| port.name == name) {
+            None => Err(self.port_error(name, "no such port in the list this model was built with".into())),
+            Some((port, _)) if input && !port.input => Err(self.port_error(name, "is an output".into())),
+            Some((port, number)) => Ok((number, port.width)),
+        }
+    }
+
+    fn lanes(&self, port: &str, width: u32) -> Result<usize> {
+        if width <= 64 {
+            return Err(self.port_error(port, format!("is {width} bits wide; lanes are for more than 64")));
+        }
+        Ok(width.div_ceil(32) as usize)
+    }
+
+    fn bus(&self) -> Result<&Axi> {
+        self.axi.as_ref().ok_or_else(|| Error::Design {
+            top: self.top.clone(),
+            problem: "this model was built without `axi_lite`".into(),
+        })
+    }
+
+    /// An address that the port cannot carry would silently reach another register.
+    fn address(&self, address: u32, signal: &str) -> Result<()> {
+        let name = format!("{}{signal}", self.bus()?.prefix);
+        let (_, width) = self.find(&name, true)?;
+        if width < 32 && address >> width != 0 {
+            return Err(self.port_error(&name, format!("address {address:#x} does not fit its {width} bits")));
+        }
+        Ok(())
+    }
+
+    fn message(&self) -> String {
+        // SAFETY: the handle is live, and the string it gives is until the next call.
+        unsafe { CStr::from_ptr((self.core.error)(self.handle.as_ptr())) }.to_string_lossy().into_owned()
+    }
+
+    fn check(&self, status: i32) -> Result<()> {
+        match status {
+            DONE => Ok(()),
+            _ => Err(self.model_error(self.message())),
+        }
+    }
+
+    fn bus_check(&self, status: i32, address: u32) -> Result<()> {
+        match status {
+            TIMEOUT => Err(self.timeout(format!("progress at address {address:#x} ({})", self.message()), self.limit)),
+            PROTOCOL => Err(Error::Protocol {
+                top: self.top.clone(),
+                cycle: self.cycles(),
+                address,
+                rule: self.message(),
+            }),
+            other => self.check(other),
+        }
+    }
+
+    fn model_error(&self, message: String) -> Error {
+        Error::Model { top: self.top.clone(), cycle: self.cycles(), message }
+    }
+
+    fn timeout(&self, what: String, limit: u64) -> Error {
+        Error::Timeout { top: self.top.clone(), cycle: self.cycles(), what, limit }
+    }
+
+    fn port_error(&self, port: &str, problem: String) -> Error {
+        Error::Port { top: self.top.clone(), port: port.to_string(), problem }
+    }
+
+    fn bus_error(&self, problem: String) -> Error {
+        let port = self.axi.as_ref().map_or("AXI4-Lite".to_string(), |axi| format!("{}*", axi.prefix));
+        self.port_error(&port, problem)
+    }
+}
+
+fn first_refused(responses: &[u8]) -> Option<Refused> {
+    let index = responses.iter().position(|&r| r != 0)?;
+    Some(Refused { index, response: Response::of(responses[index]) })
+}
+
+/// splitmix64: neighbouring seeds give unrelated values.
+fn scramble(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The runtime takes 31 bits, of which 0 means "from the time of day".
+fn runtime_seed(seed: u64) -> i32 {
+    i32::try_from(scramble(seed) >> 33).map_or(1, |s| s.max(1))
+}

@@ -1,0 +1,120 @@
+//! Inference in floating point from the dense model: the oracle that knows nothing of images.
+
+use lacuna_compress::model::{Activation, Dense};
+
+/// A dense network, arranged for repeated use. All arithmetic is `f64`.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    layers: Vec<ReferenceLayer>,
+    inputs: usize,
+}
+
+#[derive(Clone, Debug)]
+struct ReferenceLayer {
+    /// Non-zeros of each column: row and weight.
+    columns: Vec<Vec<(u32, f64)>>,
+    bias: Vec<f64>,
+    activation: Activation,
+}
+
+impl Reference {
+    /// Zero weights are left out, which changes no sum: inputs must be finite.
+    pub fn new(dense: &Dense) -> Reference {
+        let layers = dense.layers.iter().map(|layer| {
+            let mut columns = vec![vec![]; layer.weights.columns];
+            for row in 0..layer.weights.rows {
+                for (column, weight) in layer.weights.row(row).iter().enumerate().filter(|(_, w)| **w != 0.0) {
+                    columns[column].push((row as u32, f64::from(*weight)));
+                }
+            }
+            let bias = layer.bias.iter().map(|b| f64::from(*b)).collect();
+            ReferenceLayer { columns, bias, activation: layer.activation }
+        });
+        Reference { layers: layers.collect(), inputs: dense.inputs() }
+    }
+
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// The network's outputs. The sample must have [`Reference::inputs`] values.
+    pub fn infer(&self, sample: &[f32]) -> Vec<f64> {
+        self.trace(sample).pop().unwrap_or_default()
+    }
+
+    /// The outputs of every layer.
+    pub fn trace(&self, sample: &[f32]) -> Vec<Vec<f64>> {
+        assert_eq!(sample.len(), self.inputs, "a sample has one value per input");
+        let input: Vec<f64> = sample.iter().map(|v| f64::from(*v)).collect();
+        let mut outputs: Vec<Vec<f64>> = vec![];
+        for layer in &self.layers {
+            let output = layer.forward(outputs.last().unwrap_or(&input));
+            outputs.push(output);
+        }
+        outputs
+    }
+}
+
+impl ReferenceLayer {
+    fn forward(&self, input: &[f64]) -> Vec<f64> {
+        let mut sums = self.bias.clone();
+        for (column, value) in self.columns.iter().zip(input).filter(|(_, value)| **value != 0.0) {
+            for (row, weight) in column {
+                sums[*row as usize] += weight * value;
+            }
+        }
+        if self.activation == Activation::Relu {
+            sums.iter_mut().for_each(|sum| *sum = sum.max(0.0));
+        }
+        sums
+    }
+}
+
+/// Number of the largest value, of equal ones the first; 0 for none.
+pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
+    let mut best = 0;
+    for (index, value) in values.iter().enumerate() {
+        if *value > values[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+/// Share of answers that are not the label, in percent; 0 for no labels.
+pub fn error_percent(answers: &[usize], labels: &[u8]) -> f64 {
+    assert_eq!(answers.len(), labels.len(), "each answer has a label");
+    let wrong = answers.iter().zip(labels).filter(|(answer, label)| **answer != usize::from(**label)).count();
+    100.0 * wrong as f64 / labels.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lacuna_compress::model::{DenseLayer, Matrix};
+
+    #[test]
+    fn forward_is_the_product_plus_bias_and_activation() {
+        let layer = |rows, columns, data: &[f32], bias: &[f32], activation| DenseLayer {
+            name: "fc".into(), weights: Matrix { rows, columns, data: data.to_vec() }, bias: bias.to_vec(), activation,
+        };
+        let layers = vec![
+            layer(2, 3, &[1.0, 0.0, -2.0, 0.5, 3.0, 0.0], &[0.25, -4.0], Activation::Relu),
+            layer(1, 2, &[-1.0, 2.0], &[0.5], Activation::None),
+        ];
+        let reference = Reference::new(&Dense { layers });
+        assert_eq!(reference.trace(&[1.0, 2.0, -1.0]), [vec![3.25, 2.5], vec![2.25]]);
+        assert_eq!(reference.trace(&[0.0, 0.0, 1.0]), [vec![0.0, 0.0], vec![0.5]]);
+    }
+
+    #[test]
+    fn argmax_takes_the_first_of_equal_ones() {
+        assert_eq!((argmax(&[1, 3, 3, 2]), argmax(&[-2.0, -1.0]), argmax::<i16>(&[])), (1, 1, 0));
+    }
+
+    #[test]
+    fn error_is_in_percent() {
+        assert_eq!(error_percent(&[1, 2, 3, 4], &[1, 2, 3, 5]), 25.0);
+        assert_eq!(error_percent(&[], &[]), 0.0);
+    }
+}
