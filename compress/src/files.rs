@@ -25,16 +25,18 @@ fn at<T>(path: &Path, result: std::io::Result<T>) -> Result<T, Error> {
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(parent: &Path) -> Result<Scratch, Error> {
-        for attempt in 0u32.. {
+    /// `target` is what an error names.
+    fn new(parent: &Path, target: &Path) -> Result<Scratch, Error> {
+        let mut attempt = 0;
+        loop {
             let path = parent.join(format!(".lacuna-{}-{attempt}", std::process::id()));
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(Scratch(path)),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && attempt < 1000 => (),
-                Err(source) => return Err(Error::File { path, source }),
+                // of another thread, or left by a process that was killed
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && attempt < 1000 => attempt += 1,
+                Err(source) => return Err(Error::File { path: target.to_path_buf(), source }),
             }
         }
-        unreachable!("the loop ends in a return")
     }
 }
 
@@ -48,7 +50,7 @@ impl Drop for Scratch {
 /// Writes `bytes` to `path`: all of them, or no change. The folder must exist.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let scratch = Scratch::new(parent)?;
+    let scratch = Scratch::new(parent, path)?;
     let temporary = scratch.0.join("file");
     let mut file = at(path, fs::File::create(&temporary))?;
     at(path, file.write_all(bytes))?;
@@ -79,7 +81,7 @@ pub fn file_name(section: Section, format: Format) -> String {
 /// Nothing gets its name before all are written. Returns the paths in checking order.
 pub fn write_image(folder: &Path, image: &MemoryImage, format: Format) -> Result<Vec<PathBuf>, Error> {
     at(folder, fs::create_dir_all(folder))?;
-    let scratch = Scratch::new(folder)?;
+    let scratch = Scratch::new(folder, folder)?;
     let mut names = vec![];
     for (section, words) in &image.sections {
         let name = file_name(*section, format);

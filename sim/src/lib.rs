@@ -1,8 +1,19 @@
-//! Placeholder.
+//! From Verilog to a verdict: golden model, float reference, cycle model, Verilator.
+//!
+//! Order of oracles: reference ~ golden (stated tolerance), golden = RTL (exact), cycle model = RTL (exact).
+//! The golden model never sees the hardware's description, and the hardware never sees it.
+
+pub mod golden;
+pub mod host;
+pub mod perf;
+pub mod reference;
+pub mod testbench;
 
 #[cfg(feature = "verilator")]
 pub mod dut;
 #[cfg(feature = "verilator")]
 mod shim;
+#[cfg(feature = "verilator")]
+pub mod simulate;
 #[cfg(feature = "verilator")]
 pub mod verilate;

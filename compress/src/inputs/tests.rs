@@ -83,7 +83,7 @@ fn npy_outputs_come_back() {
     assert_eq!(load_inputs(&path, Some("any"), 2.0, 1.0).unwrap().sample(1), [1.0, 11.0, 13.0]);
     assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 1);
     let error = save_npy(&folder.0.path().join("none/out.npy"), &samples).unwrap_err().to_string();
-    assert!(error.contains("none/out.npy"), "{error}");
+    assert!(error.contains("/none/"), "{error}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub struct Eie {
     pub s_axi_rresp: Wire<Out>,
     pub s_axi_rvalid: Signal<Out, Bit>,
     pub s_axi_rready: Signal<In, Bit>,
-    pub interrupt: Signal<Out, Bit>,
+    pub irq: Signal<Out, Bit>,
     axi_lite: AxiLite,
     registers: Registers,
     memory_port: MemoryPort,
@@ -91,7 +91,7 @@ impl Eie {
             s_axi_rresp: Wire::new(2),
             s_axi_rvalid: Default::default(),
             s_axi_rready: Default::default(),
-            interrupt: Default::default(),
+            irq: Default::default(),
             axi_lite: AxiLite::default(),
             registers: Registers::new(arch),
             memory_port: MemoryPort::new(arch),
@@ -150,7 +150,7 @@ impl Logic for Eie {
         self.s_axi_rresp.next = self.axi_lite.rresp.val();
         self.s_axi_rvalid.next = self.axi_lite.rvalid.val();
         self.axi_lite.rready.next = self.s_axi_rready.val();
-        self.interrupt.next = self.registers.interrupt.val();
+        self.irq.next = self.registers.irq.val();
         self.registers.hash_low.next = self.hash_low.val();
         self.registers.hash_high.next = self.hash_high.val();
         self.registers.pes.next = self.pes.val();
@@ -269,7 +269,7 @@ impl Logic for Eie {
             .doc(
                 "EIE accelerator: sparse fully connected layers, run one after the other from one start.\n\
                  \n\
-                 Host port: AXI4-Lite, 32 bit data, 21 bit address, register map in docs/registers.md; interrupt is high\n\
+                 Host port: AXI4-Lite, 32 bit data, 21 bit address, register map in docs/registers.md; irq is high\n\
                  while enabled and a start has ended. Reset is synchronous, active high, at least one cycle; the\n\
                  port answers at once, STATUS says busy until the accumulators are clear.\n\
                  PRELOAD: the memories start as the files IMAGE followed by the memory's name (pe3_spmat.mem, ...) say,\n\

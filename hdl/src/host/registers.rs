@@ -32,7 +32,7 @@ pub struct Registers {
     pub ack: Signal<Out, Bit>,
     pub error: Signal<Out, Bit>,
     pub read_data: Wire<Out>,
-    pub interrupt: Signal<Out, Bit>,
+    pub irq: Signal<Out, Bit>,
     // towards MemoryPort
     pub port_request: Signal<Out, Bit>,
     pub port_ack: Signal<In, Bit>,
@@ -143,7 +143,7 @@ impl Registers {
             ack: Default::default(),
             error: Default::default(),
             read_data: Wire::new(32),
-            interrupt: Default::default(),
+            irq: Default::default(),
             port_request: Default::default(),
             port_ack: Default::default(),
             port_range_error: Default::default(),
@@ -423,7 +423,7 @@ impl Logic for Registers {
                 }
             }
         }
-        self.interrupt.next = self.irq_enable.q.val() & self.irq_pending.q.val();
+        self.irq.next = self.irq_enable.q.val() & self.irq_pending.q.val();
         self.memory.next = self.mem_memory.q.val();
         self.pe.next = self.mem_pe.q.val();
         self.page.next = self.mem_page.q.val();

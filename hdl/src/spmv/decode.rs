@@ -91,16 +91,17 @@ impl Logic for Decode {
             ^ self.host_data.val().any();
     }
     fn timing(&self) -> Vec<TimingInfo> {
-        Meta::new("decode")
+        let meta = Meta::new("decode")
             .doc(
                 "Weight decode: the value of a weight one cycle after its field.\n\
                  \n\
                  With a codebook the field is a code, and the value is word (layer, code) of the codebook. Without, the\n\
                  field is the value, and the host ports do nothing.",
             )
-            .parameter("PRELOAD", "0", "PRELOAD")
-            .parameter("IMAGE", "\"\"", "IMAGE")
-            .value("_bits", self._bits)
-            .into_timing()
+            .value("_bits", self._bits);
+        if self._codebooks == 0 {
+            return meta.into_timing();
+        }
+        meta.parameter("PRELOAD", "0", "PRELOAD").parameter("IMAGE", "\"\"", "IMAGE").into_timing()
     }
 }

@@ -7,6 +7,8 @@
 
 mod decode;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{Golden, GoldenLayer, Step};
 pub use run::{LayerTrace, Trace};

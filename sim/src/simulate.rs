@@ -1,0 +1,300 @@
+//! A model on the generated hardware under Verilator, judged against the golden model and the cycle model.
+
+use crate::dut::{AxiWrite, Dut, Response};
+use crate::golden::{Golden, GoldenError};
+use crate::host::{error_names, layer_records, Counters, Host, HostError, Transport};
+use crate::perf;
+use crate::verilate::{self, Build, Optimize, Source};
+use lacuna_compress::files::{write_image, Format};
+use lacuna_compress::manifest::Model;
+use lacuna_compress::spec::registers::{self as map};
+use lacuna_compress::spec::{LayerRecord, MemoryKind, Section};
+use lacuna_hdl::{generate, Design, GenerateError};
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    #[error(transparent)]
+    Verilate(#[from] verilate::Error),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error("golden model: {0}")]
+    Golden(#[from] GoldenError),
+    #[error(transparent)]
+    Image(#[from] lacuna_compress::error::Error),
+    #[error("{0}: {1}")]
+    Io(PathBuf, std::io::Error),
+}
+
+pub type Result<T> = std::result::Result<T, SimulateError>;
+
+/// How the weights get into the memories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Over AXI4-Lite, checked by the hardware.
+    Axi,
+    /// `$readmemh` before time 0.
+    Preload,
+}
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub door: Door,
+    /// Of the memories' and registers' initial values and of the bus master's stalls.
+    pub seed: u64,
+    /// VCD of everything from the reset on.
+    pub trace: Option<PathBuf>,
+    /// Where compiled models are kept.
+    pub cache: PathBuf,
+    /// Of the bus master: share of the cycles in which it does not go on, 0 to 95.
+    pub stalls_percent: u32,
+    /// A longer build for a faster simulation.
+    pub fast: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { door: Door::Axi, seed: 1, trace: None, cache: verilate::default_cache(), stalls_percent: 0, fast: false }
+    }
+}
+
+/// What one start did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// By position, those beyond the last row included.
+    pub outputs: Vec<i16>,
+    pub cycles: u64,
+    pub stall_queue: u64,
+    pub stall_scan: u64,
+    pub stall_drain: u64,
+}
+
+/// The first difference between hardware and golden model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    pub layer: usize,
+    pub layer_name: String,
+    pub pe: usize,
+    /// Row of the PE.
+    pub row: usize,
+    /// Cycle of the start in which the layer ended.
+    pub cycle: u64,
+    pub expected: i16,
+    pub got: i16,
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(
+            f,
+            "layer {} ({}), PE {}, row {}, cycle {}: expected {}, got {}",
+            self.layer, self.layer_name, self.pe, self.row, self.cycle, self.expected, self.got
+        )
+    }
+}
+
+/// What was found when an input was run on hardware, golden model and cycle model.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub run: Run,
+    pub golden: crate::golden::Trace,
+    /// Counters as the cycle model has them.
+    pub expected: Counters,
+    /// None if every result equals.
+    pub mismatch: Option<Mismatch>,
+}
+
+impl Verdict {
+    pub fn counters_equal(&self) -> bool {
+        let r = &self.run;
+        let found = Counters { cycles: r.cycles, stall_queue: r.stall_queue, stall_scan: r.stall_scan, stall_drain: r.stall_drain };
+        found == self.expected
+    }
+    /// Results and counters equal.
+    pub fn passed(&self) -> bool {
+        self.mismatch.is_none() && self.counters_equal()
+    }
+}
+
+/// The AXI4-Lite master of a running model.
+pub struct Axi(pub Dut);
+
+impl Axi {
+    fn refused(&mut self, what: &'static str, address: u32, response: Response) -> HostError {
+        let bits = self.0.axi_read(map::ERRORS).map(|r| r.0).unwrap_or(0);
+        HostError::Refused { what, address, response: format!("{response:?}"), errors: error_names(bits) }
+    }
+}
+
+fn transport(e: verilate::Error) -> HostError {
+    HostError::Transport(e.to_string())
+}
+
+impl Transport for Axi {
+    fn write(&mut self, words: &[(u32, u32)]) -> crate::host::Result<()> {
+        let writes: Vec<AxiWrite> = words.iter().map(|(address, data)| AxiWrite::word(*address, *data)).collect();
+        match self.0.axi_write_burst(&writes).map_err(transport)? {
+            Some(refused) => Err(self.refused("write", writes[refused.index].address, refused.response)),
+            None => Ok(()),
+        }
+    }
+    fn read(&mut self, addresses: &[u32]) -> crate::host::Result<Vec<u32>> {
+        let read = self.0.axi_read_burst(addresses).map_err(transport)?;
+        if let Some(i) = read.iter().position(|r| r.1 != Response::Okay) {
+            return Err(self.refused("read", addresses[i], read[i].1));
+        }
+        Ok(read.into_iter().map(|r| r.0).collect())
+    }
+    fn poll(&mut self, address: u32, mask: u32, value: u32, limit: u64, what: &'static str) -> crate::host::Result<()> {
+        match self.0.axi_poll(address, mask, value, limit) {
+            Ok(_) => Ok(()),
+            Err(verilate::Error::Timeout { .. }) => Err(HostError::Timeout { what, limit }),
+            Err(other) => Err(transport(other)),
+        }
+    }
+}
+
+/// The model of a design, compiled or from the cache.
+pub fn library(design: &Design, options: &Options) -> Result<verilate::Library> {
+    let preload = options.door == Door::Preload;
+    let build = Build {
+        top: design.top.clone(),
+        sources: design.modules.iter().map(|m| Source { name: m.name.clone(), text: m.text.clone() }).collect(),
+        ports: design.ports.iter().map(|p| verilate::Port { name: p.name.clone(), width: p.width as u32, input: p.input }).collect(),
+        parameters: if preload { vec![("PRELOAD".into(), "1".into()), ("IMAGE".into(), "\"@images/\"".into())] } else { vec![] },
+        trace: options.trace.is_some(),
+        axi_lite: Some("s_axi_".into()),
+        clock: "clock".into(),
+        optimize: if options.fast { Optimize::Fast } else { Optimize::Quick },
+    };
+    Ok(build.library(&options.cache)?)
+}
+
+/// A model on its hardware, ready for inputs.
+pub struct Simulator {
+    pub host: Host<Axi>,
+    model: Model,
+    golden: Golden,
+    network: perf::Network,
+    records: Vec<LayerRecord>,
+}
+
+impl Simulator {
+    /// Generates, verilates (or takes from the cache), resets and loads.
+    pub fn new(model: &Model, options: &Options) -> Result<Simulator> {
+        let design = generate(model.arch())?;
+        let library = library(&design, options)?;
+        Simulator::start(model, &library, options)
+    }
+
+    /// As [`Simulator::new`], with the library already there.
+    pub fn start(model: &Model, library: &verilate::Library, options: &Options) -> Result<Simulator> {
+        let golden = Golden::new(&model.image)?;
+        let images = match options.door {
+            Door::Preload => {
+                let folder = tempfile::tempdir().map_err(|e| SimulateError::Io(std::env::temp_dir(), e))?;
+                write_image(folder.path(), &model.image, Format::Mem)?;
+                Some(folder)
+            }
+            Door::Axi => None,
+        };
+        let dut = match &images {
+            Some(folder) => Dut::with_images(library, options.seed, folder.path())?,
+            None => Dut::new(library, options.seed)?,
+        };
+        let mut host = Host::new(Axi(dut), model.arch());
+        if let Some(path) = &options.trace {
+            host.bus.0.trace_to(path)?;
+        }
+        if options.stalls_percent > 0 {
+            host.bus.0.axi_stalls(options.seed, options.stalls_percent)?;
+        }
+        host.bus.0.reset(2)?;
+        host.wait_idle(model.arch().acc_depth as u64 + 1000)?;
+        host.identify()?;
+        let mut simulator = Simulator { host, model: model.clone(), network: perf::Network::new(&golden), golden, records: layer_records(&model.image) };
+        if options.door == Door::Axi {
+            simulator.load()?;
+        }
+        Ok(simulator)
+    }
+
+    /// Writes and checks the model's image.
+    pub fn load(&mut self) -> Result<()> {
+        self.host.write_image(&self.model.image, |_, _| {})?;
+        Ok(self.host.check(&self.model.image)?)
+    }
+
+    pub fn golden(&self) -> &Golden {
+        &self.golden
+    }
+    /// The cycle model of this network.
+    pub fn network(&self) -> &perf::Network {
+        &self.network
+    }
+
+    /// More cycles than any start of this model can take.
+    fn limit(&self) -> u64 {
+        let entries: usize = self.model.image.sections.iter().filter(|s| s.0.kind() == MemoryKind::Spmat).map(|s| s.1.len()).sum();
+        let columns: usize = self.records.iter().map(|r| r.columns(self.model.arch().pes) + r.out_rows + 100).sum();
+        (entries * self.model.arch().entries_per_word + 4 * columns + 1000) as u64
+    }
+
+    /// Runs one input, given by position.
+    pub fn run(&mut self, input: &[i16]) -> Result<Run> {
+        let expected = self.golden.inputs();
+        if input.len() != expected {
+            return Err(HostError::Input { found: input.len(), expected }.into());
+        }
+        self.host.write_input(input)?;
+        self.host.start()?;
+        let limit = self.limit();
+        self.host.wait_done(limit)?;
+        let c = self.host.counters()?;
+        let last = self.records.len() - 1;
+        let outputs = self.host.read_output(last, self.records[last].out_rows)?;
+        Ok(Run { outputs, cycles: c.cycles, stall_queue: c.stall_queue, stall_scan: c.stall_scan, stall_drain: c.stall_drain })
+    }
+
+    /// Runs one input on hardware, golden model and cycle model.
+    pub fn verify(&mut self, input: &[i16]) -> Result<Verdict> {
+        let run = self.run(input)?;
+        let golden = self.golden.trace(input)?;
+        let expected = Counters::from(&self.network.time(&golden).total);
+        let mismatch = if run.outputs == golden.output() { None } else { Some(self.first_mismatch(input, &golden)?) };
+        Ok(Verdict { run, golden, expected, mismatch })
+    }
+
+    /// Finds the first layer with a wrong result by ending the network after each layer in turn.
+    fn first_mismatch(&mut self, input: &[i16], golden: &crate::golden::Trace) -> Result<Mismatch> {
+        let pes = self.model.arch().pes;
+        let whole = self.records.clone();
+        let image = self.model.image.clone();
+        let mut found = None;
+        for layer in 0..whole.len() {
+            let mut records = whole[..=layer].to_vec();
+            records[layer].last = true;
+            let table = self.model.image.sections.entry(Section::Layers).or_insert_with(|| lacuna_compress::spec::Words::zeroed(LayerRecord::BITS, 1));
+            records.iter().enumerate().for_each(|(i, r)| r.write(table, i));
+            self.records = records;
+            self.load()?;
+            let run = self.run(input)?;
+            let expected = &golden.layers[layer].output;
+            if let Some(q) = (0..expected.len()).find(|q| run.outputs[*q] != expected[*q]) {
+                found = Some((layer, q, run.cycles, expected[q], run.outputs[q]));
+                break;
+            }
+        }
+        self.records = whole;
+        self.model.image = image;
+        self.load()?;
+        // a fault that shows only in the whole network is reported at its output
+        let last = self.records.len() - 1;
+        let (layer, q, cycle, expected, got) = found.unwrap_or((last, 0, 0, 0, 0));
+        let layer_name = self.model.network.layers.get(layer).map(|l| l.name.clone()).unwrap_or_default();
+        Ok(Mismatch { layer, layer_name, pe: q % pes, row: q / pes, cycle, expected, got })
+    }
+}
+
