@@ -1,1 +1,23 @@
-fn main() {}
+//! The `lacuna` command. Everything that reads arguments, prints or exits is in this package; the work is done in the
+//! crates `compress`, `hdl` and `sim`.
+
+mod bench {
+    /// Print one of the measurements
+    #[derive(clap::Args)]
+    pub struct BenchArgs {}
+    pub fn run(_: &BenchArgs) -> anyhow::Result<std::process::ExitCode> {
+        anyhow::bail!("not yet")
+    }
+}
+mod cli;
+mod commands;
+mod inputs;
+mod pipeline;
+mod staged;
+mod term;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run().unwrap_or_else(|error| term::fail(&error))
+}

@@ -26,7 +26,7 @@ impl Samples {
         &self.data[index * self.size..(index + 1) * self.size]
     }
     pub fn iter(&self) -> impl Iterator<Item = &[f32]> {
-        self.data.chunks_exact(self.size)
+        self.data.chunks_exact(self.size.max(1))
     }
     /// Drops all but the first `count` samples.
     pub fn truncate(&mut self, count: usize) {

@@ -1,10 +1,11 @@
 //! A running model: ports, clock, waveforms, and an AXI4-Lite master. All `unsafe` code of the crate is in this file.
 //!
 //! Contract: every input starts at 0 and every register, memory and X constant at bits drawn from the seed, so equal
-//! seeds give equal runs. Inputs set between steps are seen by the next rising edge; outputs read after a step are what
-//! the registers hold since the last edge, with combinational paths from the inputs as they are now. The clock, and
-//! while a burst runs the bus, belong to the shim. `$fatal`, `$stop`, `$finish`, a failed assertion or an unreadable
-//! memory image is an error, after which this model answers every call with that error.
+//! seeds give equal runs of one library (another `Optimize` or `trace` draws the bits in another order). Inputs set
+//! between steps are seen by the next rising edge; outputs read after a step are what the registers hold since the last
+//! edge, with combinational paths from the inputs as they are now. The clock, and while a burst runs the bus, belong to
+//! the shim. `$fatal`, `$stop`, `$finish`, a failed assertion or an unreadable memory image is an error, after which
+//! this model answers every call with that error.
 //!
 //! Several models of one or more libraries may live in one process. A [`Dut`] is `Send` (no state of it is tied to a
 //! thread between calls) and not `Sync`. Not guaranteed: `verilated`'s own setters act on a default context that no

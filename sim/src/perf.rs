@@ -211,9 +211,9 @@ impl Array {
         let mut rows = 0;
         for column in active.iter().map(|c| *c as usize) {
             let row = column / pes;
-            let skipped = (row + 1).saturating_sub(rows + 1).max(0);
+            let skipped = row.saturating_sub(rows) as u64;
             let counts = &load.entries[column * pes..(column + 1) * pes];
-            clockwork.column(skipped as u64, |k| u64::from(counts[k]), true);
+            clockwork.column(skipped, |k| u64::from(counts[k]), true);
             rows = row + 1;
             timing.broadcasts += 1;
             timing.weights += u64::from(load.weights[column]);

@@ -90,12 +90,12 @@ impl Array {
             stored.push(map(self.kind.decode(raw_le)));
         }
         if self.fortran && self.shape.len() > 1 && !stored.is_empty() {
-            stored = self.from_fortran(&stored);
+            stored = self.in_c_order(&stored);
         }
         stored
     }
 
-    fn from_fortran(&self, stored: &[f32]) -> Vec<f32> {
+    fn in_c_order(&self, stored: &[f32]) -> Vec<f32> {
         let mut strides = Vec::with_capacity(self.shape.len());
         let mut stride = 1;
         for length in &self.shape {

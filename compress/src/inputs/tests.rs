@@ -125,11 +125,15 @@ fn a_value_that_is_not_finite_is_found() {
 
 #[test]
 fn broken_files_say_what_is_broken() {
+    let mut huge = b"\x60\0\0\0\0\0\0\0".to_vec();
+    let header = r#"{"c":{"dtype":"U8","shape":[1152921504606846976],"data_offsets":[0,1152921504606846976]}}"#;
+    huge.extend(format!("{header:96}").as_bytes());
     let folder = Folder::new();
     for (name, bytes, expected) in [
         ("a", idx(&[2, 3], &[0; 5]), "found 5 bytes for shape (2, 3), expected 6 bytes"),
         ("a", idx(&[2, 3], &[0; 7]), "found more data for shape (2, 3), expected 6 bytes"),
-        ("a", idx(&[u32::MAX, u32::MAX, 1], &[0; 7]), "found 7 bytes for shape (4294967295, 4294967295, 1), expected 18446744065119617025 bytes"),
+        ("a", idx(&[u32::MAX, 1, 99], &[0; 7]), "found 7 bytes for shape (4294967295, 1, 99), expected 425201762205 bytes"),
+        ("a", idx(&[u32::MAX; 2], &[0; 7]), "expected 18446744065119617025 bytes"),
         ("a", idx(&[u32::MAX; 3], &[0; 7]), "found a length beyond 64 bits for shape (4294967295, 4294967295, 4294967295)"),
         ("a", idx(&[0, 3], &[]), "found shape (0, 3), expected at least one sample of at least one value"),
         ("a", vec![0, 0, 13, 2, 0], "found first bytes [00, 00, 0d, 02], expected an idx file of bytes"),
@@ -148,6 +152,7 @@ fn broken_files_say_what_is_broken() {
         ("a.npz", b"PK".to_vec(), "expected a whole .npz file"),
         ("a.safetensors", vec![1, 2, 3], "found 3 bytes, which end in the header, expected a whole safetensors file"),
         ("a.safetensors", vec![255; 9], "found 9 bytes, which end in the header"),
+        ("a.safetensors", huge, "found 0 bytes of data where the header says 1,152,921,504,606,846,976"),
         ("a.safetensors", b"\x02\0\0\0\0\0\0\0{}1".to_vec(), "found 1 bytes of data where the header says 0"),
     ] {
         let text = error(&folder.file(name, &bytes), None);
@@ -163,7 +168,9 @@ fn random_damage_never_panics() {
     let stored = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/stored.npz")).unwrap();
     let compressed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/compressed.npz")).unwrap();
     let mut tensors = b"\x80\0\0\0\0\0\0\0".to_vec();
-    tensors.extend(format!("{:128}", r#"{"c":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"i":{"dtype":"I8","shape":[1],"data_offsets":[8,9]}}"#).as_bytes());
+    let floats = r#""c":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}"#;
+    let bytes = r#""i":{"dtype":"I8","shape":[1],"data_offsets":[8,9]}"#;
+    tensors.extend(format!("{:128}", format!("{{{floats},{bytes}}}")).as_bytes());
     tensors.extend([0; 9]);
     let originals = [
         ("a", idx(&[2, 2], &[1, 2, 3, 4])), ("b", gzip(&idx(&[2, 2], &[1, 2, 3, 4]))), ("c.npz", stored), ("d.npz", compressed),

@@ -117,7 +117,7 @@ fn direct_weights_take_the_fraction_of_least_error() {
 
 #[test]
 fn clipping_one_outlier_is_worth_it_and_reported() {
-    let mut data = vec![0.05, -0.06, 0.07, -0.045].repeat(500);
+    let mut data = [0.05, -0.06, 0.07, -0.045].repeat(500);
     data.push(1.0);
     let (_, report) = one(&network(1, data), &fixed_point(3));
     assert_eq!(report.clipped, 1);

@@ -160,6 +160,11 @@ impl Logic for Sequencer {
         }
         if self.reset.val() {
             self.step.d.next = Step::Flush;
+            self.in_b.d.next = false;
+            self.cycle_count.d.next = 0.into();
+            self.queue_count.d.next = 0.into();
+            self.scan_count.d.next = 0.into();
+            self.drain_count.d.next = 0.into();
         }
 
         self.layer.next = self.layer_number.q.val();

@@ -97,7 +97,7 @@ impl Eie {
             memory_port: MemoryPort::new(arch),
             sequencer: Sequencer::new(arch),
             scanner: Scanner::new(arch),
-            layers: Memory::new(Style::Auto, LayerRecord::BITS, arch.max_layers, Some("layers")),
+            layers: Memory::new(Style::Small, LayerRecord::BITS, arch.max_layers, Some("layers")),
             pe_array: PeArray::new(arch),
             layers_selected: Default::default(),
             unused: Default::default(),

@@ -210,8 +210,9 @@ impl Logic for MemoryPort {
                 self.last_lane.next = self.last_lanes[k].val();
             }
         }
-        self.in_range.next =
-            (self.word_address.val() < self.depth.val()) & (bit_cast_to(self.pe.val(), PE_COUNT_BITS) < self.pes.val());
+        self.in_range.next = (self.word_address.val() < self.depth.val())
+            & (bit_cast_to(self.pe.val(), PE_COUNT_BITS) < self.pes.val())
+            & ((self.chosen.val() != 7) | (self.pe.val() == 0));
         self.bus_memory.next = self.chosen.val();
         self.bus_pe.next = self.pe.val();
         self.bus_address.next = bit_cast_to(self.word_address.val(), self._address);

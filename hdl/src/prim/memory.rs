@@ -9,11 +9,13 @@ use rust_hdl::core::ast::{BlackBox, Verilog};
 pub enum Style {
     /// Block RAM, always.
     Block,
+    /// Distributed RAM, always: a few words, which would waste the width of block RAMs.
+    Small,
     /// What the tool thinks best for the size.
     Auto,
 }
 
-/// `memory.v` or `block_memory.v`: read data one cycle after `read_enable`.
+/// `memory.v`, `block_memory.v` or `small_memory.v`: read data one cycle after `read_enable`.
 ///
 /// The module that holds it must have the parameters `PRELOAD` and `IMAGE`: the file that preloads it
 /// is IMAGE followed by the name given here and `.mem`.
@@ -61,6 +63,7 @@ impl Logic for Memory {
     fn hdl(&self) -> Verilog {
         let (module, code) = match self._style {
             Style::Block => ("block_memory", include_str!("block_memory.v")),
+            Style::Small => ("small_memory", include_str!("small_memory.v")),
             Style::Auto => ("memory", include_str!("memory.v")),
         };
         let preload = match &self._file {

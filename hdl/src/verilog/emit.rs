@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::flatten::{flatten, Expr, Step};
 use super::names::words;
 use super::scope::{symbols, Of, Scope};
+use super::slice::slice;
 use rust_hdl::core::ast::Verilog;
 use rust_hdl::core::prelude::AtomKind;
 use std::collections::{HashMap, HashSet};
@@ -35,7 +36,10 @@ pub(super) fn emit(s: &Scope) -> Result<Body, Fault> {
         Verilog::Custom(_) => return Err(Fault::Unsupported("Verilog text in a block that has children")),
         Verilog::Blackbox(_) | Verilog::Wrapper(_) => return Err(Fault::Unsupported("`Verilog::Wrapper`, or a hand-written top")),
     };
-    let plan = arrange(steps, &|x| symbols.get(x).map(|s| s.width), &constants)?;
+    let mut plan = arrange(steps, &|x| symbols.get(x).map(|s| s.width), &constants)?;
+    let registers = s.children.iter().filter_map(|c| if let Of::Register(r) = &c.of { Some(format!("{}${}", c.raw, r.d)) } else { None });
+    let registers: HashSet<String> = registers.collect();
+    plan.processes = plan.processes.into_iter().flat_map(|p| slice(p, &|x| registers.contains(x))).collect();
     let mut taken: HashSet<String> = names.by.keys().cloned().collect();
     if let Some(text) = custom {
         taken.extend(words(text).into_iter().map(String::from));

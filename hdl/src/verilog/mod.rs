@@ -22,6 +22,7 @@ mod flatten;
 mod meta;
 mod names;
 mod scope;
+mod slice;
 
 pub use connections::Connections;
 pub use fault::{Fault, WriteError};

@@ -1,11 +1,15 @@
 //! Networks and inputs drawn from a seed.
 
+// each test binary uses its own part
+#![allow(dead_code)]
+
 use lacuna_compress::compile::{compile, Calibration, Densities, Depths, Range, RowOrder, Settings};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
 use lacuna_compress::spec::WeightForm;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+#[cfg(feature = "verilator")]
 use std::path::PathBuf;
 
 /// A model and what to run on it.
@@ -18,6 +22,7 @@ pub struct Case {
 }
 
 /// Compiled models of all tests.
+#[cfg(feature = "verilator")]
 pub fn cache() -> PathBuf {
     lacuna_sim::verilate::default_cache()
 }

@@ -1,0 +1,48 @@
+//! The command line: which subcommands there are, and which code they exit with.
+
+use crate::bench::{self, BenchArgs};
+use crate::commands::compress::CompressArgs;
+use crate::commands::demo::DemoArgs;
+use crate::commands::generate::GenerateArgs;
+use crate::commands::infer::InferArgs;
+use crate::commands::init::InitArgs;
+use crate::commands::inspect::InspectArgs;
+use crate::commands::simulate::SimulateArgs;
+use crate::commands::{compress, demo, generate, infer, init, inspect, simulate};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// From a trained network to compressed sparse hardware: encoder, Verilog generator and verifier.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = "Exit status: 0 did it, 1 ran and the verdict is bad, 2 could not run.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(InitArgs),
+    Demo(DemoArgs),
+    Compress(CompressArgs),
+    Generate(GenerateArgs),
+    Simulate(SimulateArgs),
+    Infer(InferArgs),
+    Inspect(InspectArgs),
+    Bench(BenchArgs),
+}
+
+/// Does what the arguments say. An error means that it could not be done.
+pub fn run() -> Result<ExitCode> {
+    match &Cli::parse().command {
+        Command::Init(args) => init::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Compress(args) => compress::run(args),
+        Command::Generate(args) => generate::run(args),
+        Command::Simulate(args) => simulate::run(args),
+        Command::Infer(args) => infer::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Bench(args) => bench::run(args),
+    }
+}

@@ -1,0 +1,21 @@
+//! One file per subcommand: its arguments, and what it prints. What is work for more than one of them is
+//! not here, and what is work for another program is in the crates.
+
+pub mod compress;
+pub mod demo;
+#[cfg(feature = "verilator")]
+mod digits;
+pub mod generate;
+pub mod infer;
+pub mod init;
+pub mod inspect;
+pub mod simulate;
+
+/// What a program says that was built without Verilator.
+#[cfg(not(feature = "verilator"))]
+fn built_without_verilator(command: &str) -> anyhow::Error {
+    anyhow::anyhow!(
+        "`lacuna {command}` runs the generated Verilog, and this program was built without Verilator: install the Debian \
+         packages `verilator` and `g++`, then build without `--no-default-features`"
+    )
+}

@@ -1,0 +1,98 @@
+//! A folder of outputs that appears whole or not at all.
+
+use anyhow::{bail, Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files under a temporary name. Dropped without [`Staged::commit`], they are gone.
+pub struct Staged {
+    target: PathBuf,
+    scratch: Scratch,
+}
+
+impl Staged {
+    /// For a folder `target`, which need not exist. An error if it is something else than a folder.
+    pub fn new(target: &Path) -> Result<Staged> {
+        if target.exists() && !target.is_dir() {
+            bail!("{}: found a file, expected a folder or a new name", target.display());
+        }
+        // next to the target, or above it: renaming works within a file system only
+        let near = target.ancestors().skip(1).map(or_here).find(|a| a.is_dir()).unwrap_or(Path::new("."));
+        let near = if target.is_dir() { target } else { near };
+        Ok(Staged { target: target.to_path_buf(), scratch: Scratch::new(near)? })
+    }
+
+    /// Where to write.
+    pub fn path(&self) -> &Path {
+        &self.scratch.0
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        fs::write(self.path().join(name), text).with_context(|| self.target.join(name).display().to_string())
+    }
+
+    /// Moves everything to its place. Files that the folder has already are replaced, others stay.
+    pub fn commit(self) -> Result<()> {
+        let at = |path: &Path| path.display().to_string();
+        fs::create_dir_all(&self.target).with_context(|| at(&self.target))?;
+        let mut names = vec![];
+        for entry in fs::read_dir(self.path()).with_context(|| at(self.path()))? {
+            names.push(entry.with_context(|| at(self.path()))?.file_name());
+        }
+        for name in names {
+            let path = self.target.join(&name);
+            fs::rename(self.path().join(&name), &path).with_context(|| at(&path))?;
+        }
+        Ok(())
+    }
+}
+
+fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    }
+}
+
+/// A folder of this process's own, removed when dropped.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new(parent: &Path) -> Result<Scratch> {
+        let mut attempt = 0u32;
+        loop {
+            let path = parent.join(format!(".lacuna-out-{}-{attempt}", std::process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Scratch(path)),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && attempt < 1000 => attempt += 1,
+                Err(e) => return Err(e).with_context(|| parent.display().to_string()),
+            }
+        }
+    }
+
+    /// The folder; only the demo has use for one without a target.
+    #[cfg_attr(not(feature = "verilator"), allow(dead_code))]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // nothing can be done about a folder that cannot be removed, and what was committed is complete
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Refuses an output file that could not be written, before the work starts.
+pub fn check_file(path: &Path) -> Result<()> {
+    let folder = or_here(path.parent().unwrap_or(Path::new(".")));
+    if !folder.is_dir() {
+        bail!("{}: the folder {} does not exist", path.display(), folder.display());
+    }
+    if path.is_dir() {
+        bail!("{}: found a folder, expected the name of a file", path.display());
+    }
+    Ok(())
+}
