@@ -1,14 +1,7 @@
 //! The `lacuna` command. Everything that reads arguments, prints or exits is in this package; the work is done in the
 //! crates `compress`, `hdl` and `sim`.
 
-mod bench {
-    /// Print one of the measurements
-    #[derive(clap::Args)]
-    pub struct BenchArgs {}
-    pub fn run(_: &BenchArgs) -> anyhow::Result<std::process::ExitCode> {
-        anyhow::bail!("not yet")
-    }
-}
+mod bench;
 mod cli;
 mod commands;
 mod inputs;

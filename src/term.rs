@@ -1,7 +1,7 @@
 //! What the user sees: tables and lines on stdout, everything else on stderr.
 
 use anyhow::Result;
-use comfy_table::{presets, CellAlignment, Table};
+use comfy_table::{presets, CellAlignment, Table, TableComponent};
 use indicatif::{ProgressBar, ProgressStyle};
 use lacuna_compress::error::grouped;
 use lacuna_compress::inspect;
@@ -41,10 +41,11 @@ pub fn note(text: impl AsRef<str>) {
     eprintln!("{}", text.as_ref());
 }
 
-/// A table of data with its title. Columns of numbers are aligned to the right.
+/// A table of data with its title, and an empty line after it. Columns of numbers are aligned to the right.
 pub fn table<H: AsRef<str>>(title: &str, headers: &[H], rows: &[Vec<String>]) -> Result<()> {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(headers.iter().map(AsRef::as_ref));
+    table.load_preset(presets::NOTHING).set_header(headers.iter().map(AsRef::as_ref));
+    table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
     table.add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {
         let numbers = rows.iter().filter_map(|row| row.get(index)).all(|cell| is_number(cell));
@@ -57,7 +58,7 @@ pub fn table<H: AsRef<str>>(title: &str, headers: &[H], rows: &[Vec<String>]) ->
     }
     // a table pads its lines; nothing that is printed ends in blanks
     let text: Vec<String> = table.lines().map(|l| l.trim_end().to_string()).collect();
-    line(text.join("\n"))
+    line(text.join("\n") + "\n")
 }
 
 /// A table of the crate `compress`.

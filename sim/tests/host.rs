@@ -304,6 +304,19 @@ fn reset_never_makes_weights_valid() {
     assert_eq!(read(&mut s, map::STATUS) & status::WEIGHTS_VALID, 0);
 }
 
+/// The first clock edge under reset meets any state; none of it may reach the memories or their validity.
+#[test]
+fn preloaded_weights_survive_any_state_before_the_first_reset() {
+    let case = case();
+    for seed in 0..40 {
+        let mut s = start(&case.model, Door::Preload, seed);
+        assert_ne!(read(&mut s, map::STATUS) & status::WEIGHTS_VALID, 0, "seed {seed}");
+        for (section, words) in &case.model.image.sections {
+            assert_eq!(&s.host.read_memory(section.kind(), section.pe(), words.len()).unwrap(), words, "seed {seed}: {section}");
+        }
+    }
+}
+
 /// Another model of the same architecture: every weight's sign turned, another bias.
 fn other(model: &Model) -> Model {
     let mut m = model.clone();

