@@ -92,7 +92,8 @@ fn register_table_is_that_of_the_code() {
     assert_eq!(found.len(), expected.len());
 
     let section = page.split("## Error bits").nth(1).unwrap().split("\n## ").next().unwrap();
-    let bits: Vec<(u32, String)> = (0..32).flat_map(|bit| rows(section, &format!("| {bit} |")).into_iter().map(move |r| (1 << bit, r[1].clone()))).collect();
+    let bits: Vec<(u32, String)> =
+        (0..32).flat_map(|bit| rows(section, &format!("| {bit} |")).into_iter().map(move |r| (1 << bit, r[1].clone()))).collect();
     assert_eq!(bits, errors::NAMES.map(|(bit, name)| (bit, name.to_string())));
 }
 
@@ -113,8 +114,19 @@ fn memory_and_layer_record_tables_are_those_of_the_code() {
 fn worked_example_is_what_the_code_makes() {
     let page = read("docs/formats.md");
     let arch = Arch {
-        pes: 4, fifo_depth: 8, weights: WeightForm::Codebook, weight_bits: 4, run_bits: 4, entries_per_word: 8, spmat_depth: 2, ptr_depth: 5,
-        act_depth: 4, acc_depth: 4, bias_depth: 4, acc_bits: 40, max_layers: 1,
+        pes: 4,
+        fifo_depth: 8,
+        weights: WeightForm::Codebook,
+        weight_bits: 4,
+        run_bits: 4,
+        entries_per_word: 8,
+        spmat_depth: 2,
+        ptr_depth: 5,
+        act_depth: 4,
+        acc_depth: 4,
+        bias_depth: 4,
+        acc_bits: 40,
+        max_layers: 1,
     };
     let shows = |text: &str| assert!(page.contains(text), "docs/formats.md does not show {text}");
     shows(&format!("```text\n{}```", arch.canonical()));
@@ -128,7 +140,13 @@ fn worked_example_is_what_the_code_makes() {
     };
     let columns = rows_of.iter().map(|c| c.iter().map(&mut stored).collect()).collect();
     let layer = QuantizedLayer {
-        name: "fc".into(), rows: 16, columns, codebook: None, weight_fraction: 0, bias: vec![0.0; 16], activation: Activation::Relu,
+        name: "fc".into(),
+        rows: 16,
+        columns,
+        codebook: None,
+        weight_fraction: 0,
+        bias: vec![0.0; 16],
+        activation: Activation::Relu,
     };
     let how = Interleave { pes: 4, weight_bits: 4, run_bits: 4, row_order: None, column_order: None };
     let pe = &encode(&layer, &how).unwrap().pes[0];
@@ -217,7 +235,9 @@ fn tutorial_runs() {
         fs::write(folder.path().join(name), &config).unwrap();
     }
     let program = Path::new(env!("CARGO_BIN_EXE_lacuna")).parent().unwrap();
-    let path = std::env::join_paths(std::iter::once(program.to_path_buf()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap()))).unwrap();
+    let path =
+        std::env::join_paths(std::iter::once(program.to_path_buf()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())))
+            .unwrap();
     let commands = commands(Path::new("docs/tutorial.md"));
     assert!(commands.len() >= 9, "{commands:?}");
     for command in commands.iter().filter(|c| cfg!(feature = "verilator") || !needs_verilator(c)) {
@@ -227,7 +247,8 @@ fn tutorial_runs() {
         // the bench cannot fail by its exit status
         assert!(!command.contains("vvp ") || (said.contains("PASS") && !said.contains("FAIL")), "$ {command}\n{said}");
     }
-    let made = ["everything.toml", "net.lacuna", "images/pe3_spmat.mif", "golden.npy", "rtl/files.f", "rtl/lacuna_eie.v", "bench/testbench.v"];
+    let made =
+        ["everything.toml", "net.lacuna", "images/pe3_spmat.mif", "golden.npy", "rtl/files.f", "rtl/lacuna_eie.v", "bench/testbench.v"];
     for name in made.iter().chain(cfg!(feature = "verilator").then_some(&"run.vcd")) {
         assert!(folder.path().join(name).is_file(), "{name} was not made");
     }
@@ -331,7 +352,12 @@ fn dependencies_point_one_way() {
     }
     let only_spec = |path: &Path, text: &str| {
         for rest in text.split("lacuna_compress").skip(1) {
-            assert!(rest.starts_with("::spec"), "{}: uses more of compress than spec: lacuna_compress{}", path.display(), &rest[..rest.len().min(40)]);
+            assert!(
+                rest.starts_with("::spec"),
+                "{}: uses more of compress than spec: lacuna_compress{}",
+                path.display(),
+                &rest[..rest.len().min(40)]
+            );
         }
     };
     code("hdl/src").iter().for_each(|(path, text)| only_spec(path, text));
