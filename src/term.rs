@@ -8,6 +8,8 @@ use lacuna_compress::inspect;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
+/// Ran, and the verdict is bad.
+pub const BAD: u8 = 1;
 /// Could not run.
 const COULD_NOT_RUN: u8 = 2;
 

@@ -7,8 +7,8 @@ module testbench;
     parameter COMMANDS = "commands.mem";
     parameter COUNT = @COUNT@;
     parameter PRELOAD = @PRELOAD@;
-    parameter IMAGE = "";
-    parameter LIMIT = 1000000;
+    parameter IMAGE = "./";
+    parameter LIMIT = 100000;
 
     reg clock = 1'b0;
     reg reset = 1'b1;

@@ -108,7 +108,7 @@ mod shown {
                 let h = &args.hardware;
                 let fast = if h.fast { " --fast" } else { "" };
                 term::line(format!("repeat with: lacuna demo --door {} --seed {} --stalls {}{fast}", h.door.text(), h.seed, h.stalls))?;
-                Ok(ExitCode::FAILURE)
+                Ok(ExitCode::from(term::BAD))
             }
         }
     }

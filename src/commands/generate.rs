@@ -116,7 +116,7 @@ fn list(design: &Design, arch: &Arch, preload: bool) -> String {
     let mut text = format!("// Accelerator {:016x}, top module {}. Paths are relative to this folder.\n", arch.hash(), design.top);
     if preload {
         text.push_str("// The .mem files here are the model. With the parameters PRELOAD = 1 and IMAGE = the path of this folder,\n");
-        text.push_str("// ending in a slash (empty: the working directory), the memories start with it and count as checked.\n");
+        text.push_str("// ending in a slash (\"./\" is the working directory), the memories start with it and count as checked.\n");
     }
     for module in &design.modules {
         text.push_str(&format!("{}.v\n", module.name));

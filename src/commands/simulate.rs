@@ -118,7 +118,7 @@ mod judged {
         if let Some(labels) = labels {
             term::line(format!("error rate: {:.2} % of {}", error_percent(&answers.classes, labels), term::count(labels.len(), "sample")))?;
         }
-        term::line(format!("equal to golden model and cycle model: {} of {0}", term::count(answers.count(), "sample")))?;
+        term::line(format!("equal to golden model and cycle model: all of {}", term::count(answers.count(), "sample")))?;
         if let Some(path) = &args.output {
             save_npy(path, &answers.samples())?;
             term::note(format!("wrote {}", path.display()));
@@ -162,7 +162,7 @@ mod judged {
             }
         }
         term::line(format!("repeat with: {}", repeat(args, job, sample)))?;
-        Ok(ExitCode::FAILURE)
+        Ok(ExitCode::from(term::BAD))
     }
 
     /// The same samples up to this one, as the hardware's state depends on those before.

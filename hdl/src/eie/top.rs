@@ -276,7 +276,7 @@ impl Logic for Eie {
                  and count as checked; else the host writes them and has them checked.",
             )
             .parameter("PRELOAD", "0", "")
-            .parameter("IMAGE", "\"\"", "")
+            .parameter("IMAGE", "\"./\"", "")
             .value("_last", self._last)
             .value("_relu", self._relu)
             .into_timing()

@@ -244,7 +244,8 @@ impl Logic for Pe {
                  one memory while nothing else is under way.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")
-            .parameter("IMAGE", "\"\"", format!("{{IMAGE, \"pe{}_\"}}", self._number))
+            // without preload every PE gets the same text, so that tools can share what they make of one
+            .parameter("IMAGE", "\"\"", format!("(PRELOAD != 0) ? {{IMAGE, \"pe{}_\"}} : \"\"", self._number))
             .into_timing()
     }
 }
