@@ -37,8 +37,9 @@ pub struct SampleArgs {
 pub struct Job {
     pub model: Model,
     pub golden: Golden,
-    /// The file that the samples come from.
+    /// The file that the samples come from, and the array in it.
     pub file: PathBuf,
+    pub tensor: Option<String>,
     /// One activation per input of the network.
     pub inputs: Vec<Vec<i16>>,
     /// One per sample, if there are any.
@@ -61,7 +62,8 @@ impl SampleArgs {
         let tensor = self.tensor.clone().or_else(|| config.as_ref().filter(|_| own).and_then(|c| c.input.tensor.clone()));
         let labels = self.labels.clone().or_else(|| from_config(|c| &c.input.labels).filter(|_| own));
         let limit = self.limit.map_or(usize::MAX, |l| l as usize);
-        Job::new(model, &file, tensor.as_deref(), labels.as_deref(), limit).with_context(|| format!("container {}", self.container.display()))
+        Job::new(model, &file, tensor.as_deref(), labels.as_deref(), limit)
+            .with_context(|| format!("container {}", self.container.display()))
     }
 }
 
@@ -86,7 +88,7 @@ impl Job {
         }
         let wrong = |e| anyhow::Error::new(e).context(file.display().to_string());
         let inputs = samples.iter().map(|s| model.quantize_input(s).map_err(wrong)).collect::<Result<_>>()?;
-        Ok(Job { model, golden, file: file.to_path_buf(), inputs, labels: labels.map(|l| l.1) })
+        Ok(Job { model, golden, file: file.to_path_buf(), tensor: tensor.map(str::to_string), inputs, labels: labels.map(|l| l.1) })
     }
 }
 

@@ -79,8 +79,13 @@ pub fn arch_of(a: &AcceleratorConfig, model: Option<&Arch>) -> Result<Arch> {
 /// Keys that are left to the model.
 pub fn open_keys(a: &AcceleratorConfig) -> Vec<&'static str> {
     let keys = [
-        ("run_bits", a.run_bits), ("spmat_depth", a.spmat_depth), ("ptr_depth", a.ptr_depth), ("act_depth", a.act_depth),
-        ("acc_depth", a.acc_depth), ("bias_depth", a.bias_depth), ("max_layers", a.max_layers),
+        ("run_bits", a.run_bits),
+        ("spmat_depth", a.spmat_depth),
+        ("ptr_depth", a.ptr_depth),
+        ("act_depth", a.act_depth),
+        ("acc_depth", a.acc_depth),
+        ("bias_depth", a.bias_depth),
+        ("max_layers", a.max_layers),
     ];
     keys.into_iter().filter(|(_, value)| *value == Auto::Auto).map(|(key, _)| key).collect()
 }

@@ -70,7 +70,8 @@ pub fn image_table(found: &inspect::Table) -> Result<()> {
 
 /// Digits, with what numbers are written with, or an empty place.
 fn is_number(cell: &str) -> bool {
-    ["", "-", "inf"].contains(&cell) || cell.starts_with(|c: char| c.is_ascii_digit() || c == '-') && cell.ends_with(|c: char| c.is_ascii_digit() || c == '%')
+    ["", "-", "inf"].contains(&cell)
+        || cell.starts_with(|c: char| c.is_ascii_digit() || c == '-') && cell.ends_with(|c: char| c.is_ascii_digit() || c == '%')
 }
 
 /// A bar for `length` steps of `what`; shown only if stderr is a terminal.

@@ -88,10 +88,7 @@ pub fn assign_rows(rows: usize, columns: &[Vec<u32>], balance: &Balance) -> Vec<
     let blocks = slots.div_ceil((BLOCK / pes).max(1));
     // Blocks start at PE 0, so a position's PE is the same counted from its block's start.
     for block in order.chunks_mut(slots.div_ceil(blocks) * pes) {
-        let members: Vec<&[u32]> = block
-            .iter()
-            .map(|&row| columns_of[row as usize].as_slice())
-            .collect();
+        let members: Vec<&[u32]> = block.iter().map(|&row| columns_of[row as usize].as_slice()).collect();
         let local = array.place(&members, &mut rng);
         let rows: Vec<u32> = local.iter().map(|&i| block[i]).collect();
         block.copy_from_slice(&rows);
@@ -169,10 +166,7 @@ impl Array {
 
     /// Weights of a shared column and of a product of window sums. The objective is divided by p.
     fn weights(&self) -> (f32, f32) {
-        (
-            (1.0 - self.density) as f32,
-            (self.density * WEIGHT / 2.0) as f32,
-        )
+        ((1.0 - self.density) as f32, (self.density * WEIGHT / 2.0) as f32)
     }
 
     /// Window `w` covers the half windows `w - 1` and `w`.
@@ -295,16 +289,10 @@ impl Table {
         self.total[kb] -= more;
         let of_a = &self.pair[a * n..(a + 1) * n];
         let of_b = &self.pair[b * n..(b + 1) * n];
-        for (sum, (b, a)) in self.to_pe[ka * n..(ka + 1) * n]
-            .iter_mut()
-            .zip(of_b.iter().zip(of_a))
-        {
+        for (sum, (b, a)) in self.to_pe[ka * n..(ka + 1) * n].iter_mut().zip(of_b.iter().zip(of_a)) {
             *sum += b - a;
         }
-        for (sum, (a, b)) in self.to_pe[kb * n..(kb + 1) * n]
-            .iter_mut()
-            .zip(of_a.iter().zip(of_b))
-        {
+        for (sum, (a, b)) in self.to_pe[kb * n..(kb + 1) * n].iter_mut().zip(of_a.iter().zip(of_b)) {
             *sum += a - b;
         }
     }
@@ -339,12 +327,7 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
     const LANES: usize = 16;
     let mut sums = [0.0f32; LANES];
     let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-    let rest: f32 = xs
-        .remainder()
-        .iter()
-        .zip(ys.remainder())
-        .map(|(a, b)| a * b)
-        .sum();
+    let rest: f32 = xs.remainder().iter().zip(ys.remainder()).map(|(a, b)| a * b).sum();
     for (x, y) in xs.zip(ys) {
         for lane in 0..LANES {
             sums[lane] += x[lane] * y[lane];
@@ -357,25 +340,13 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    const BALANCE: Balance = Balance {
-        pes: 8,
-        density: 0.4,
-        seed: 1,
-    };
+    const BALANCE: Balance = Balance { pes: 8, density: 0.4, seed: 1 };
 
     /// Rows differ in density, from one to three times `density`.
     fn matrix(rows: usize, columns: usize, density: f64, seed: u64) -> Vec<Vec<u32>> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let scale: Vec<f64> = (0..rows)
-            .map(|_| density * rng.random_range(1.0..3.0))
-            .collect();
-        (0..columns)
-            .map(|_| {
-                (0..rows as u32)
-                    .filter(|&r| rng.random_bool(scale[r as usize]))
-                    .collect()
-            })
-            .collect()
+        let scale: Vec<f64> = (0..rows).map(|_| density * rng.random_range(1.0..3.0)).collect();
+        (0..columns).map(|_| (0..rows as u32).filter(|&r| rng.random_bool(scale[r as usize])).collect()).collect()
     }
 
     fn interleaved(rows: usize) -> Vec<u32> {
@@ -466,11 +437,7 @@ mod tests {
         // The first 24 rows are placed before; the table has the others.
         let mut array = Array::new(8, columns.len(), BALANCE.density);
         let mut rng = ChaCha8Rng::seed_from_u64(6);
-        let mut order: Vec<u32> = array
-            .place(&members[..24], &mut rng)
-            .iter()
-            .map(|&i| i as u32)
-            .collect();
+        let mut order: Vec<u32> = array.place(&members[..24], &mut rng).iter().map(|&i| i as u32).collect();
         order.extend(24..40);
         let block = &members[24..];
         let sums = array.window_sums(block);
@@ -493,10 +460,7 @@ mod tests {
             table.swap((a, x % 8), (b, y % 8));
             order.swap(24 + x, 24 + y);
             let after = objective(&columns, &order, &BALANCE);
-            assert!(
-                (after - before - change).abs() < 0.01 * (1.0 + change.abs()),
-                "{x} {y}"
-            );
+            assert!((after - before - change).abs() < 0.01 * (1.0 + change.abs()), "{x} {y}");
         }
     }
 
@@ -524,14 +488,8 @@ mod tests {
     #[test]
     fn nothing_to_balance() {
         assert!(assign_rows(0, &[], &BALANCE).is_empty());
-        assert_eq!(
-            assign_rows(5, &matrix(5, 9, 0.2, 9), &BALANCE),
-            interleaved(5)
-        );
-        assert_eq!(
-            assign_rows(8, &matrix(8, 9, 0.2, 9), &BALANCE),
-            interleaved(8)
-        );
+        assert_eq!(assign_rows(5, &matrix(5, 9, 0.2, 9), &BALANCE), interleaved(5));
+        assert_eq!(assign_rows(8, &matrix(8, 9, 0.2, 9), &BALANCE), interleaved(8));
         let one = Balance { pes: 1, ..BALANCE };
         assert_eq!(assign_rows(9, &matrix(9, 9, 0.2, 9), &one), interleaved(9));
     }

@@ -80,11 +80,19 @@ impl Settings {
             Auto::Fixed(number) => Some(number),
         };
         Settings {
-            pes: a.pes, fifo_depth: a.fifo_depth, weights: a.weights, weight_bits: a.weight_bits, run_bits: fixed(a.run_bits),
+            pes: a.pes,
+            fifo_depth: a.fifo_depth,
+            weights: a.weights,
+            weight_bits: a.weight_bits,
+            run_bits: fixed(a.run_bits),
             entries_per_word: a.entries_per_word,
             depths: Depths {
-                spmat: fixed(a.spmat_depth), ptr: fixed(a.ptr_depth), act: fixed(a.act_depth), acc: fixed(a.acc_depth),
-                bias: fixed(a.bias_depth), max_layers: fixed(a.max_layers),
+                spmat: fixed(a.spmat_depth),
+                ptr: fixed(a.ptr_depth),
+                act: fixed(a.act_depth),
+                acc: fixed(a.acc_depth),
+                bias: fixed(a.bias_depth),
+                max_layers: fixed(a.max_layers),
             },
             acc_bits: Some(a.acc_bits),
             densities: Densities::Stated(config.compress.activation_density),
@@ -128,8 +136,7 @@ pub fn compile(layers: &[QuantizedLayer], settings: &Settings, calibration: Cali
 
     let densities = densities(&settings.densities, measured.densities.as_deref(), layers.len())?;
     let orders = row_orders(layers, settings, &densities)?;
-    let problem =
-        RunProblem { layers, pes: settings.pes, weight_bits: settings.weight_bits, row_orders: &orders, densities: &densities };
+    let problem = RunProblem { layers, pes: settings.pes, weight_bits: settings.weight_bits, row_orders: &orders, densities: &densities };
     let run = choose_run_bits(&problem, settings.run_bits)?;
     let encoded = encode_all(layers, settings, &orders, &run)?;
     let image = pack::pack(layers, &numbers, &encoded, settings, acc_bits, run.run_bits)?;
@@ -288,7 +295,11 @@ fn encode_all(layers: &[QuantizedLayer], settings: &Settings, orders: &[Option<V
     let one = |(l, layer): (usize, &QuantizedLayer)| {
         let column_order = if l == 0 { None } else { orders[l - 1].as_deref() };
         let how = Interleave {
-            pes: settings.pes, weight_bits: settings.weight_bits, run_bits: run.run_bits, row_order: orders[l].as_deref(), column_order,
+            pes: settings.pes,
+            weight_bits: settings.weight_bits,
+            run_bits: run.run_bits,
+            row_order: orders[l].as_deref(),
+            column_order,
         };
         encode(layer, &how)
     };
@@ -297,16 +308,28 @@ fn encode_all(layers: &[QuantizedLayer], settings: &Settings, orders: &[Option<V
 
 fn describe(layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encoded], settings: &Settings) -> Network {
     let one = |((layer, n), e): ((&QuantizedLayer, &LayerNumbers), &Encoded)| NetworkLayer {
-        name: layer.name.clone(), rows: layer.rows, columns: layer.columns.len(), activation: layer.activation, nonzeros: e.nonzeros,
-        padding: e.padding, parameters: layer.rows * layer.columns.len() + layer.bias.len(), weight_fraction: layer.weight_fraction,
-        input_fraction: n.input_fraction, output_fraction: n.output_fraction,
+        name: layer.name.clone(),
+        rows: layer.rows,
+        columns: layer.columns.len(),
+        activation: layer.activation,
+        nonzeros: e.nonzeros,
+        padding: e.padding,
+        parameters: layer.rows * layer.columns.len() + layer.bias.len(),
+        weight_fraction: layer.weight_fraction,
+        input_fraction: n.input_fraction,
+        output_fraction: n.output_fraction,
     };
     let described: Vec<NetworkLayer> = layers.iter().zip(numbers).zip(encoded).map(one).collect();
     let (first, last) = (&described[0], &described[described.len() - 1]);
     Network {
-        input_size: first.columns, output_size: last.rows, input_fraction: first.input_fraction, output_fraction: last.output_fraction,
-        input_scale: settings.input_scale, input_offset: settings.input_offset,
-        parameters: described.iter().map(|l| l.parameters).sum(), layers: described,
+        input_size: first.columns,
+        output_size: last.rows,
+        input_fraction: first.input_fraction,
+        output_fraction: last.output_fraction,
+        input_scale: settings.input_scale,
+        input_offset: settings.input_offset,
+        parameters: described.iter().map(|l| l.parameters).sum(),
+        layers: described,
     }
 }
 

@@ -95,13 +95,15 @@ fn relu() -> Activation {
 impl LayerConfig {
     /// A layer with every default.
     pub fn new(name: &str, weights: &str) -> LayerConfig {
-        LayerConfig {
-            name: name.to_string(), weights: weights.to_string(), bias: None, output_axis: 0, activation: relu(), density: None,
-        }
+        LayerConfig { name: name.to_string(), weights: weights.to_string(), bias: None, output_axis: 0, activation: relu(), density: None }
     }
     /// The name in messages.
     pub fn label(&self) -> &str {
-        if self.name.is_empty() { &self.weights } else { &self.name }
+        if self.name.is_empty() {
+            &self.weights
+        } else {
+            &self.name
+        }
     }
 }
 
@@ -153,9 +155,19 @@ pub struct InputConfig {
 impl Default for AcceleratorConfig {
     fn default() -> Self {
         AcceleratorConfig {
-            pes: 8, fifo_depth: 8, weights: WeightForm::Codebook, weight_bits: 4, run_bits: Auto::Auto, entries_per_word: 8,
-            spmat_depth: Auto::Auto, ptr_depth: Auto::Auto, act_depth: Auto::Auto, acc_depth: Auto::Auto, bias_depth: Auto::Auto,
-            max_layers: Auto::Auto, acc_bits: 40,
+            pes: 8,
+            fifo_depth: 8,
+            weights: WeightForm::Codebook,
+            weight_bits: 4,
+            run_bits: Auto::Auto,
+            entries_per_word: 8,
+            spmat_depth: Auto::Auto,
+            ptr_depth: Auto::Auto,
+            act_depth: Auto::Auto,
+            acc_depth: Auto::Auto,
+            bias_depth: Auto::Auto,
+            max_layers: Auto::Auto,
+            acc_bits: 40,
         }
     }
 }
@@ -174,9 +186,7 @@ impl Default for CompressConfig {
 
 impl Default for InputConfig {
     fn default() -> Self {
-        InputConfig {
-            file: None, tensor: None, scale: 1.0, offset: 0.0, calibration: None, calibration_samples: 256, labels: None,
-        }
+        InputConfig { file: None, tensor: None, scale: 1.0, offset: 0.0, calibration: None, calibration_samples: 256, labels: None }
     }
 }
 
@@ -216,7 +226,11 @@ impl<'de, T: TryFrom<i64>> Deserialize<'de> for Auto<T> {
                 f.write_str("\"auto\" or a whole number from 0")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Auto<T>, E> {
-                if text == "auto" { Ok(Auto::Auto) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+                if text == "auto" {
+                    Ok(Auto::Auto)
+                } else {
+                    Err(E::invalid_value(de::Unexpected::Str(text), &self))
+                }
             }
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Auto<T>, E> {
                 T::try_from(number).map(Auto::Fixed).map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))

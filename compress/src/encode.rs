@@ -164,8 +164,14 @@ pub fn encode(layer: &QuantizedLayer, how: &Interleave) -> Result<Encoded, Error
     }
     let own = |order: Option<&[u32]>| order.map(<[u32]>::to_vec);
     Ok(Encoded {
-        rows: layer.rows, columns, run_bits: how.run_bits, row_order: own(how.row_order), column_order: own(how.column_order), pes,
-        nonzeros: layer.nonzeros(), padding,
+        rows: layer.rows,
+        columns,
+        run_bits: how.run_bits,
+        row_order: own(how.row_order),
+        column_order: own(how.column_order),
+        pes,
+        nonzeros: layer.nonzeros(),
+        padding,
     })
 }
 
@@ -265,10 +271,13 @@ pub fn choose_run_bits(problem: &RunProblem, fixed: Option<usize>) -> Result<Run
             best = candidate;
         }
     }
-    let cost = |c: &RunCandidate| format!("{:.0} expected cycles, {} padding entries, {} bits", c.cycles, grouped(c.padding), grouped(c.bits));
+    let cost =
+        |c: &RunCandidate| format!("{:.0} expected cycles, {} padding entries, {} bits", c.cycles, grouped(c.padding), grouped(c.bits));
     let chosen = fixed.unwrap_or(best.run_bits);
     let reason = match candidates.iter().find(|c| Some(c.run_bits) == fixed) {
-        Some(given) => format!("{chosen} bits as configured: {}; the cheapest width is {} bits: {}", cost(given), best.run_bits, cost(best)),
+        Some(given) => {
+            format!("{chosen} bits as configured: {}; the cheapest width is {} bits: {}", cost(given), best.run_bits, cost(best))
+        }
         None => {
             let equal = candidates.iter().filter(|c| c.cycles == best.cycles).count();
             let tie = if equal > 1 { format!(", the fewest bits of {equal} widths with that many cycles") } else { String::new() };

@@ -22,7 +22,9 @@ pub fn load_model(config: &Config) -> Result<Dense, Error> {
         return Err(Error::Format { path, found, expected: "at least one layer".to_string() });
     }
     let unknown = || Error::Format {
-        path: path.clone(), found: "an unknown kind of file".to_string(), expected: "the extension .safetensors or .npz".to_string(),
+        path: path.clone(),
+        found: "an unknown kind of file".to_string(),
+        expected: "the extension .safetensors or .npz".to_string(),
     };
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
         return Err(unknown());
@@ -34,7 +36,9 @@ pub fn load_model(config: &Config) -> Result<Dense, Error> {
         if let Some(previous) = layers.last().filter(|p| p.weights.rows != loaded.weights.columns) {
             let fault = format!(
                 "found {} inputs, expected {}, the outputs of layer {}",
-                grouped(loaded.weights.columns), grouped(previous.weights.rows), previous.name
+                grouped(loaded.weights.columns),
+                grouped(previous.weights.rows),
+                previous.name
             );
             return Err(Error::Layer { layer: loaded.name, fault });
         }

@@ -114,8 +114,18 @@ fn network_table(model: &Model, filter: &Filter) -> Table {
         row
     };
     let headers = vec![
-        "layer", "name", "rows", "columns", "non-zeros", "padding", "parameters", "weight fraction", "input fraction", "output fraction",
-        "activation", "row order",
+        "layer",
+        "name",
+        "rows",
+        "columns",
+        "non-zeros",
+        "padding",
+        "parameters",
+        "weight fraction",
+        "input fraction",
+        "output fraction",
+        "activation",
+        "row order",
     ];
     Table { title: "network".into(), headers, rows: shown.map(row).collect() }
 }
@@ -230,7 +240,8 @@ fn entry_table(image: &MemoryImage, records: &[LayerRecord], filter: &Filter) ->
                         Some(_) => "?".into(),
                         None => weight.to_string(),
                     };
-                    let mut row: Vec<String> = [usize::from(pe), l, column, e, local * arch.pes + usize::from(pe)].iter().map(|v| v.to_string()).collect();
+                    let mut row: Vec<String> =
+                        [usize::from(pe), l, column, e, local * arch.pes + usize::from(pe)].iter().map(|v| v.to_string()).collect();
                     let note = if entry.weight == 0 { "padding" } else { "" };
                     row.extend([entry.run.to_string(), weight.to_string(), value, note.to_string()]);
                     rows.push(row);
@@ -238,5 +249,9 @@ fn entry_table(image: &MemoryImage, records: &[LayerRecord], filter: &Filter) ->
             }
         }
     }
-    Table { title: "entries".into(), headers: vec!["pe", "layer", "column", "entry", "row", "run", weight_name(arch), "value", "note"], rows }
+    Table {
+        title: "entries".into(),
+        headers: vec!["pe", "layer", "column", "entry", "row", "run", weight_name(arch), "value", "note"],
+        rows,
+    }
 }

@@ -88,7 +88,11 @@ impl Model {
         if self.arch() == arch {
             return Ok(());
         }
-        Err(Error::Network(format!("the model was compiled for architecture {:016x}, the accelerator is {:016x}", self.arch().hash(), arch.hash())))
+        Err(Error::Network(format!(
+            "the model was compiled for architecture {:016x}, the accelerator is {:016x}",
+            self.arch().hash(),
+            arch.hash()
+        )))
     }
 
     /// Does the manifest describe the layer table, layer by layer, and the orders their rows?
@@ -118,8 +122,11 @@ impl Model {
             }
             let shift = layer.input_fraction + layer.weight_fraction - layer.output_fraction;
             let expected = LayerRecord {
-                source_rows: layer.columns.div_ceil(pes), last_lanes: layer.columns - layer.columns.div_ceil(pes).saturating_sub(1) * pes,
-                out_rows: layer.rows.div_ceil(pes), shift: u32::try_from(shift).unwrap_or(u32::MAX), relu: layer.activation == Activation::Relu,
+                source_rows: layer.columns.div_ceil(pes),
+                last_lanes: layer.columns - layer.columns.div_ceil(pes).saturating_sub(1) * pes,
+                out_rows: layer.rows.div_ceil(pes),
+                shift: u32::try_from(shift).unwrap_or(u32::MAX),
+                relu: layer.activation == Activation::Relu,
                 ..*record
             };
             if expected != *record {

@@ -184,15 +184,30 @@ fn best_fraction(weights: &Matrix, bits: usize) -> i32 {
 
 /// Stores what `weight` (code or value) makes of every non-zero, and measures the error.
 fn store(
-    layer: &DenseLayer, codebook: Option<Vec<i16>>, weight_fraction: i32, weight: impl Fn(f32) -> i32,
+    layer: &DenseLayer,
+    codebook: Option<Vec<i16>>,
+    weight_fraction: i32,
+    weight: impl Fn(f32) -> i32,
 ) -> (QuantizedLayer, LayerReport) {
     let Matrix { rows, columns, ref data } = layer.weights;
     let mut quantized = QuantizedLayer {
-        name: layer.name.clone(), rows, columns: vec![Vec::new(); columns], codebook, weight_fraction, bias: layer.bias.clone(),
+        name: layer.name.clone(),
+        rows,
+        columns: vec![Vec::new(); columns],
+        codebook,
+        weight_fraction,
+        bias: layer.bias.clone(),
         activation: layer.activation,
     };
     let mut report = LayerReport {
-        name: layer.name.clone(), before: 0, nonzeros: 0, mse: 0.0, power: 0.0, max_error: 0.0, clipped: 0, weight_fraction,
+        name: layer.name.clone(),
+        before: 0,
+        nonzeros: 0,
+        mse: 0.0,
+        power: 0.0,
+        max_error: 0.0,
+        clipped: 0,
+        weight_fraction,
         shared_weights: 0,
     };
     for (i, w) in data.iter().enumerate().filter(|(_, w)| **w != 0.0) {

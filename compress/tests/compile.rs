@@ -10,8 +10,18 @@ use lacuna_compress::spec::{fixed, LayerRecord, MemoryKind, Section, WeightForm}
 
 fn settings() -> Settings {
     Settings {
-        pes: 2, fifo_depth: 8, weights: WeightForm::Direct, weight_bits: 8, run_bits: Some(2), entries_per_word: 2, depths: Depths::default(),
-        acc_bits: Some(32), densities: Densities::Calibrated, rows: RowOrder::Model, input_scale: 0.5, input_offset: -1.0,
+        pes: 2,
+        fifo_depth: 8,
+        weights: WeightForm::Direct,
+        weight_bits: 8,
+        run_bits: Some(2),
+        entries_per_word: 2,
+        depths: Depths::default(),
+        acc_bits: Some(32),
+        densities: Densities::Calibrated,
+        rows: RowOrder::Model,
+        input_scale: 0.5,
+        input_offset: -1.0,
     }
 }
 
@@ -51,7 +61,16 @@ fn words_of_a_small_network_are_as_the_layout_says() {
     // inputs of -3..2 take fraction 13, 13 + 6 for the products; outputs of up to 7 take 12
     let first = LayerRecord { source_rows: 2, last_lanes: 1, ptr_base: 0, out_rows: 3, bias_base: 0, shift: 7, relu: true, last: false };
     assert_eq!(table[0], first);
-    let second = LayerRecord { source_rows: 3, last_lanes: 1, ptr_base: 4, out_rows: 1, bias_base: 3, last: true, relu: false, shift: table[1].shift };
+    let second = LayerRecord {
+        source_rows: 3,
+        last_lanes: 1,
+        ptr_base: 4,
+        out_rows: 1,
+        bias_base: 3,
+        last: true,
+        relu: false,
+        shift: table[1].shift,
+    };
     assert_eq!(table[1], second);
     let words = |pe, kind| {
         let w = &model.image.sections[&Section::Pe(pe, kind)];
@@ -135,7 +154,10 @@ fn a_memory_that_is_too_small_is_refused_with_the_depth_it_needs() {
     assert_eq!(with(Depths { act: Some(2), ..d.clone() }), "pe 0: 3 activations do not fit act depth 2 (layer hidden); it needs depth 3");
     assert_eq!(with(Depths { acc: Some(2), ..d.clone() }), "pe 0: 3 rows do not fit acc depth 2 (layer hidden); it needs depth 3");
     assert_eq!(with(Depths { bias: Some(3), ..d.clone() }), "pe 0: 4 biases do not fit bias depth 3 (layer output); it needs depth 4");
-    assert_eq!(with(Depths { max_layers: Some(1), ..d.clone() }), "the network does not fit the accelerator: 2 layers do not fit max_layers 1");
+    assert_eq!(
+        with(Depths { max_layers: Some(1), ..d.clone() }),
+        "the network does not fit the accelerator: 2 layers do not fit max_layers 1"
+    );
     let exact = Depths { spmat: Some(4), ptr: Some(5), act: Some(3), acc: Some(3), bias: Some(4), max_layers: Some(2) };
     let roomy = Depths { spmat: Some(100), ptr: Some(50), act: Some(30), acc: Some(30), bias: Some(40), max_layers: Some(16) };
     for depths in [exact, roomy] {

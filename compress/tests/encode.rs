@@ -9,7 +9,15 @@ use rand_chacha::ChaCha8Rng;
 
 fn layer(rows: usize, columns: Vec<Vec<(u32, i32)>>) -> QuantizedLayer {
     let columns = columns.into_iter().map(|c| c.into_iter().map(|(row, weight)| Nonzero { row, weight }).collect()).collect();
-    QuantizedLayer { name: "fc".into(), rows, columns, codebook: None, weight_fraction: 0, bias: vec![0.0; rows], activation: Activation::None }
+    QuantizedLayer {
+        name: "fc".into(),
+        rows,
+        columns,
+        codebook: None,
+        weight_fraction: 0,
+        bias: vec![0.0; rows],
+        activation: Activation::None,
+    }
 }
 
 fn plain(pes: usize, run_bits: usize) -> Interleave<'static> {
@@ -92,8 +100,11 @@ fn decode_undoes_encode_for_random_layers() {
         column_order.shuffle(&mut rng);
         let permuted = seed % 3 == 0;
         let how = Interleave {
-            pes: rng.random_range(1..=9), weight_bits, run_bits: rng.random_range(2..=8),
-            row_order: permuted.then_some(&row_order), column_order: permuted.then_some(&column_order),
+            pes: rng.random_range(1..=9),
+            weight_bits,
+            run_bits: rng.random_range(2..=8),
+            row_order: permuted.then_some(&row_order),
+            column_order: permuted.then_some(&column_order),
         };
         let encoded = encode(&layer, &how).unwrap();
         assert_eq!(decode(&encoded, form, weight_bits), layer.columns, "seed {seed}");

@@ -10,15 +10,30 @@ use std::path::Path;
 
 /// Widths of one to several lanes, none a multiple of 32, memories deeper than the model needs.
 fn model() -> Model {
-    let columns = (0..7).map(|c| (0..11).filter(|r| (r * 7 + c) % 3 == 0).map(|row| Nonzero { row, weight: 1 + (row + c) as i32 % 7 }).collect());
+    let columns =
+        (0..7).map(|c| (0..11).filter(|r| (r * 7 + c) % 3 == 0).map(|row| Nonzero { row, weight: 1 + (row + c) as i32 % 7 }).collect());
     let layer = QuantizedLayer {
-        name: "fc".into(), rows: 11, columns: columns.collect(), codebook: Some(vec![0, -32768, 5, 32767, -1, 9, 77, -300]),
-        weight_fraction: 12, bias: (0..11).map(|b| b as f32 - 5.0).collect(), activation: Activation::Relu,
+        name: "fc".into(),
+        rows: 11,
+        columns: columns.collect(),
+        codebook: Some(vec![0, -32768, 5, 32767, -1, 9, 77, -300]),
+        weight_fraction: 12,
+        bias: (0..11).map(|b| b as f32 - 5.0).collect(),
+        activation: Activation::Relu,
     };
     let settings = Settings {
-        pes: 3, fifo_depth: 4, weights: WeightForm::Codebook, weight_bits: 3, run_bits: Some(2), entries_per_word: 16,
-        depths: Depths { spmat: Some(9), ptr: Some(7), act: None, acc: None, bias: Some(6), max_layers: Some(3) }, acc_bits: Some(41),
-        densities: Densities::Calibrated, rows: RowOrder::Given(vec![vec![10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]), input_scale: 1.0, input_offset: 0.0,
+        pes: 3,
+        fifo_depth: 4,
+        weights: WeightForm::Codebook,
+        weight_bits: 3,
+        run_bits: Some(2),
+        entries_per_word: 16,
+        depths: Depths { spmat: Some(9), ptr: Some(7), act: None, acc: None, bias: Some(6), max_layers: Some(3) },
+        acc_bits: Some(41),
+        densities: Densities::Calibrated,
+        rows: RowOrder::Given(vec![vec![10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]),
+        input_scale: 1.0,
+        input_offset: 0.0,
     };
     let range = Range { low: -1.0, high: 1.0 };
     compile(&[layer], &settings, Calibration::Given { input: range, outputs: &[range] }).unwrap().model
@@ -88,7 +103,10 @@ fn a_bad_text_is_refused_with_file_line_found_and_expected() {
     assert_eq!(fault(Format::Mem, "@0\n00\n"), format!("x:1: found \"@0\", {word}"));
     assert_eq!(fault(Format::Mem, "é\n00\n"), format!("x:1: found \"é\", {word}"));
     let coe = "memory_initialization_radix=16;\nmemory_initialization_vector=\n";
-    assert_eq!(fault(Format::Coe, "memory_initialization_radix=2;\n"), "x:1: found memory_initialization_radix=2;, expected memory_initialization_radix=16;");
+    assert_eq!(
+        fault(Format::Coe, "memory_initialization_radix=2;\n"),
+        "x:1: found memory_initialization_radix=2;, expected memory_initialization_radix=16;"
+    );
     assert_eq!(fault(Format::Coe, &format!("{coe}00,\n00\n")), "x:4: found the end, expected `;` after the last word");
     assert_eq!(fault(Format::Coe, &format!("{coe}00,\n00;\n00;\n")), "x:5: found 00;, expected the end after `;`");
     assert_eq!(fault(Format::Coe, &format!("{coe}00;\n")), "x:3: found the end without word 1, expected 2 words");

@@ -57,8 +57,7 @@ fn npz_of_every_element_type_and_order_is_read() {
 #[test]
 fn safetensors_of_every_element_type_is_read() {
     let values = expected();
-    let half: [u16; 12] =
-        [0xBD00, 0xBC00, 0xBA00, 0xB800, 0xB400, 0x0000, 0x3400, 0x3800, 0x3A00, 0x3C00, 0x3D00, 0x3E00];
+    let half: [u16; 12] = [0xBD00, 0xBC00, 0xBA00, 0xB800, 0xB400, 0x0000, 0x3400, 0x3800, 0x3A00, 0x3C00, 0x3D00, 0x3E00];
     let raw: [(Dtype, Vec<u8>); 4] = [
         (Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
         (Dtype::F64, values.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect()),

@@ -74,7 +74,11 @@ impl Cast {
 }
 
 fn mask(width: usize) -> u64 {
-    if width >= 64 { u64::MAX } else { (1u64 << width) - 1 }
+    if width >= 64 {
+        u64::MAX
+    } else {
+        (1u64 << width) - 1
+    }
 }
 
 impl Word {

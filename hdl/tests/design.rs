@@ -7,8 +7,19 @@ use std::process::Command;
 
 fn arch(pes: usize) -> Arch {
     Arch {
-        pes, fifo_depth: 8, weights: WeightForm::Codebook, weight_bits: 4, run_bits: 4, entries_per_word: 8, spmat_depth: 2048,
-        ptr_depth: 1500, act_depth: 100, acc_depth: 40, bias_depth: 60, acc_bits: 40, max_layers: 4,
+        pes,
+        fifo_depth: 8,
+        weights: WeightForm::Codebook,
+        weight_bits: 4,
+        run_bits: 4,
+        entries_per_word: 8,
+        spmat_depth: 2048,
+        ptr_depth: 1500,
+        act_depth: 100,
+        acc_depth: 40,
+        bias_depth: 60,
+        acc_bits: 40,
+        max_layers: 4,
     }
 }
 
@@ -19,9 +30,35 @@ fn corners() -> Vec<Arch> {
         arch(1),
         base.clone(),
         Arch { fifo_depth: 1, ..base.clone() },
-        Arch { fifo_depth: 2, entries_per_word: 1, spmat_depth: 1, ptr_depth: 1, act_depth: 1, acc_depth: 1, bias_depth: 1, max_layers: 1, ..base.clone() },
-        Arch { fifo_depth: 3, weights: WeightForm::Direct, weight_bits: 16, run_bits: 8, entries_per_word: 16, acc_bits: 48, ..base.clone() },
-        Arch { fifo_depth: 64, weights: WeightForm::Direct, weight_bits: 2, run_bits: 2, entries_per_word: 2, acc_bits: 24, ..base.clone() },
+        Arch {
+            fifo_depth: 2,
+            entries_per_word: 1,
+            spmat_depth: 1,
+            ptr_depth: 1,
+            act_depth: 1,
+            acc_depth: 1,
+            bias_depth: 1,
+            max_layers: 1,
+            ..base.clone()
+        },
+        Arch {
+            fifo_depth: 3,
+            weights: WeightForm::Direct,
+            weight_bits: 16,
+            run_bits: 8,
+            entries_per_word: 16,
+            acc_bits: 48,
+            ..base.clone()
+        },
+        Arch {
+            fifo_depth: 64,
+            weights: WeightForm::Direct,
+            weight_bits: 2,
+            run_bits: 2,
+            entries_per_word: 2,
+            acc_bits: 24,
+            ..base.clone()
+        },
         Arch { pes: 17, weight_bits: 8, run_bits: 2, max_layers: 16, spmat_depth: 5000, entries_per_word: 4, ..base.clone() },
         Arch { pes: 2, weight_bits: 2, max_layers: 3, act_depth: 1000, acc_depth: 1000, bias_depth: 3000, ptr_depth: 1 << 16, ..base },
     ]
@@ -119,11 +156,18 @@ fn cells(pes: usize, command: &str) -> std::collections::BTreeMap<String, usize>
     let design = generate(&Arch { pes, ..arch(1) }).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let files = save(&design, folder.path());
-    let said = run(folder.path(), &format!("yosys -p 'read_verilog {files}; {command} -top {}; tee -o stat.txt stat' > log.txt; cat stat.txt", design.top));
-    said.lines().filter_map(|l| l.split_once(char::is_whitespace).and_then(|_| {
-        let mut words = l.split_whitespace();
-        Some((words.next()?.to_string(), words.next()?.parse().ok()?))
-    })).collect()
+    let said = run(
+        folder.path(),
+        &format!("yosys -p 'read_verilog {files}; {command} -top {}; tee -o stat.txt stat' > log.txt; cat stat.txt", design.top),
+    );
+    said.lines()
+        .filter_map(|l| {
+            l.split_once(char::is_whitespace).and_then(|_| {
+                let mut words = l.split_whitespace();
+                Some((words.next()?.to_string(), words.next()?.parse().ok()?))
+            })
+        })
+        .collect()
 }
 
 /// Per PE, memories deep enough for block RAM must be block RAM and the product one multiplier.

@@ -36,9 +36,7 @@ fn lint(top: &mut dyn Block) -> String {
         assert!(out.status.success() && said.is_empty(), "{command}\n{said}\n{text}");
     };
     checked(format!("verilator --lint-only -Wall --top-module top {all}"));
-    checked(format!(
-        "yosys -q -p 'read_verilog {all}; hierarchy -check -top top; proc; check -assert; select -assert-none t:$dlatch'"
-    ));
+    checked(format!("yosys -q -p 'read_verilog {all}; hierarchy -check -top top; proc; check -assert; select -assert-none t:$dlatch'"));
     checked(format!("iverilog -g2005 -Wall -s top -o /dev/null {all}"));
     assert!(!text.contains('$') || text.contains("$signed") || text.contains("$readmemh"), "{text}");
     text
@@ -159,16 +157,34 @@ fn combinational(top: &mut dyn Block, outputs: &[(&str, usize)], model: &dyn Fn(
 #[test]
 fn slices_do_what_their_model_does() {
     let outputs = [
-        ("middle", 5), ("of_sum", 5), ("narrow", 4), ("cut_sum", 4), ("carry", 13), ("wrapped", 13), ("mixed", 1), ("picked", 1),
-        ("window", 4), ("gathered", 4), ("flag", 6),
+        ("middle", 5),
+        ("of_sum", 5),
+        ("narrow", 4),
+        ("cut_sum", 4),
+        ("carry", 13),
+        ("wrapped", 13),
+        ("mixed", 1),
+        ("picked", 1),
+        ("window", 4),
+        ("gathered", 4),
+        ("flag", 6),
     ];
     combinational(&mut Slices::new(), &outputs, &|a, b, at| {
         let any = u64::from(b != 0);
         let mixed = (a >> 11 & 1 & (1 - any)) | (u64::from(b == 0xfff) ^ u64::from(b.count_ones() % 2));
         let gathered = (0..4).map(|i| (b >> (3 * i + 1) & 1) << i).sum();
         vec![
-            a >> 3 & 31, ((a + b) & 0xfff) >> 3 & 31, a & 15, (a + b) & 15, a + b, a.wrapping_sub(b) & 0xfff, mixed, a >> at & 1, a >> at & 15,
-            gathered, u64::from(a > b) << 2,
+            a >> 3 & 31,
+            ((a + b) & 0xfff) >> 3 & 31,
+            a & 15,
+            (a + b) & 15,
+            a + b,
+            a.wrapping_sub(b) & 0xfff,
+            mixed,
+            a >> at & 1,
+            a >> at & 15,
+            gathered,
+            u64::from(a > b) << 2,
         ]
     });
 }
@@ -242,7 +258,8 @@ fn operators_keep_rusts_grouping_and_literals_take_their_context() {
 }
 
 /// A hand-written leaf with a string parameter.
-const ROM: &str = "module rom #(\n    parameter WIDTH = 8,\n    parameter PRELOAD = 0,\n    parameter IMAGE = \"\"\n) (\n    input wire clock,\n    \
+const ROM: &str =
+    "module rom #(\n    parameter WIDTH = 8,\n    parameter PRELOAD = 0,\n    parameter IMAGE = \"\"\n) (\n    input wire clock,\n    \
     input wire [3:0] address,\n    output reg [WIDTH-1:0] data\n);\n    reg [WIDTH-1:0] words [0:15];\n    \
     initial if (PRELOAD != 0) $readmemh(IMAGE, words);\n    always @(posedge clock) data <= words[address];\nendmodule\n";
 
@@ -299,9 +316,20 @@ struct Lane {
 impl Lane {
     fn new(index: usize, w: usize) -> Lane {
         Lane {
-            clock: Default::default(), reset: Default::default(), enable: Default::default(), x: Wire::new(w), word: Wire::new(w + 4),
-            low: Wire::new(w), seen: Default::default(), spare: Wire::new(3), total: Reg::new(w + 4),
-            warm: Flag::with_initial_parameter("PRELOAD"), rom: Rom::new(w), step: Wire::new(w + 4), one: Const::new(w + 4, 1), _index: index,
+            clock: Default::default(),
+            reset: Default::default(),
+            enable: Default::default(),
+            x: Wire::new(w),
+            word: Wire::new(w + 4),
+            low: Wire::new(w),
+            seen: Default::default(),
+            spare: Wire::new(3),
+            total: Reg::new(w + 4),
+            warm: Flag::with_initial_parameter("PRELOAD"),
+            rom: Rom::new(w),
+            step: Wire::new(w + 4),
+            one: Const::new(w + 4, 1),
+            _index: index,
         }
     }
 }
@@ -362,10 +390,24 @@ struct Machine {
 impl Machine {
     fn new(n: usize, w: usize) -> Machine {
         Machine {
-            clock: Default::default(), reset: Default::default(), start: Default::default(), op: Wire::new(2), bus: Wire::new(n * w),
-            at: Wire::new(3), busy: Default::default(), mask: Wire::new(n), mix: Wire::new(w + 4), picked: Wire::new(w),
-            lows: Wire::new(n * w), count_out: Wire::new(5), state: Default::default(), count: Reg::with_initial(5, 7), last: Const::new(5, 20),
-            lane: (0..n).map(|i| Lane::new(i, w)).collect(), _n: n, _w: w,
+            clock: Default::default(),
+            reset: Default::default(),
+            start: Default::default(),
+            op: Wire::new(2),
+            bus: Wire::new(n * w),
+            at: Wire::new(3),
+            busy: Default::default(),
+            mask: Wire::new(n),
+            mix: Wire::new(w + 4),
+            picked: Wire::new(w),
+            lows: Wire::new(n * w),
+            count_out: Wire::new(5),
+            state: Default::default(),
+            count: Reg::with_initial(5, 7),
+            last: Const::new(5, 20),
+            lane: (0..n).map(|i| Lane::new(i, w)).collect(),
+            _n: n,
+            _w: w,
         }
     }
 }
@@ -531,12 +573,15 @@ fn a_machine_of_kernels_does_what_its_model_does() {
         let cycles = 5000;
         let bus_mask = (1u64 << (n * w)) - 1;
         let (mut vectors, mut expected) = (String::new(), vec![]);
-        let mut model =
-            Model { n, w, rom, state: 0, count: 7, total: vec![0; n], data: vec![0; n], warm: vec![true; n] };
+        let mut model = Model { n, w, rom, state: 0, count: 7, total: vec![0; n], data: vec![0; n], warm: vec![true; n] };
         for k in 0..cycles {
             let r = random(&mut seed);
             let i = Inputs {
-                reset: k < 2 || r % 97 == 0, start: r >> 8 & 3 == 0, op: r >> 10 & 3, at: r >> 12 & 7, bus: random(&mut seed) & bus_mask,
+                reset: k < 2 || r.is_multiple_of(97),
+                start: r >> 8 & 3 == 0,
+                op: r >> 10 & 3,
+                at: r >> 12 & 7,
+                bus: random(&mut seed) & bus_mask,
             };
             let packed = ((u64::from(i.reset) << 1 | u64::from(i.start)) << 2 | i.op) << 3 | i.at;
             vectors += &format!("{:x}\n", packed << (n * w) | i.bus);
@@ -563,8 +608,14 @@ fn the_machine_is_clean_and_its_lanes_are_one_module() {
     let text = lint(&mut Machine::new(4, 6));
     assert_eq!(text.matches("\nmodule lane ").count() + text.matches("\nmodule lane_").count(), 1, "{text}");
     for part in [
-        "// Adds up what comes in.\n//\n// Reset is synchronous.\nmodule lane #(", ".IMAGE({IMAGE, \"lane3_\"})", "// the operation says how fast",
-        "initial warm = (PRELOAD != 0);", "initial count = 5'd7;", "case (state)", "STATE_DRAIN: begin", "unused_lane_0__spare",
+        "// Adds up what comes in.\n//\n// Reset is synchronous.\nmodule lane #(",
+        ".IMAGE({IMAGE, \"lane3_\"})",
+        "// the operation says how fast",
+        "initial warm = (PRELOAD != 0);",
+        "initial count = 5'd7;",
+        "case (state)",
+        "STATE_DRAIN: begin",
+        "unused_lane_0__spare",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -648,7 +699,9 @@ impl Logic for Tree {
 }
 fn tree() -> Tree {
     Tree {
-        leaf: (0..7).map(|_| Default::default()).collect(), any: Default::default(), counts: Wire::new(12),
+        leaf: (0..7).map(|_| Default::default()).collect(),
+        any: Default::default(),
+        counts: Wire::new(12),
         node: vec![Node::new(4), Node::new(4), Node::new(2)],
     }
 }

@@ -163,9 +163,7 @@ impl Dut {
             unix::Library::open(Some(&library.path), unix::RTLD_NOW | unix::RTLD_LOCAL)
         }
         .map_err(|e| {
-            failed(format!(
-                "{e} (an undefined symbol means that this executable was linked without -rdynamic, see sim/build.rs)"
-            ))
+            failed(format!("{e} (an undefined symbol means that this executable was linked without -rdynamic, see sim/build.rs)"))
         })?;
 
         // SAFETY: each type is that of the function in shim.cpp, whose text is part of the library's cache key.
@@ -208,16 +206,8 @@ impl Dut {
             unsafe { new(runtime_seed(seed), images.as_ptr()) }
         };
         let handle = NonNull::new(handle).ok_or_else(|| failed("no model was made".into()))?;
-        let dut = Self {
-            handle,
-            core,
-            trace,
-            axi,
-            limit: 10_000,
-            top: library.top.clone(),
-            ports: library.ports.clone(),
-            _library: object,
-        };
+        let dut =
+            Self { handle, core, trace, axi, limit: 10_000, top: library.top.clone(), ports: library.ports.clone(), _library: object };
         match dut.message() {
             message if message.is_empty() => Ok(dut),
             message => Err(dut.model_error(message)),
@@ -301,8 +291,7 @@ impl Dut {
         }
         let mut taken = 0;
         // SAFETY: the handle is live and `number` names a narrow port.
-        let status =
-            unsafe { (self.core.wait)(self.handle.as_ptr(), number, mask, value, max_cycles, &mut taken) };
+        let status = unsafe { (self.core.wait)(self.handle.as_ptr(), number, mask, value, max_cycles, &mut taken) };
         if status == TIMEOUT {
             return Err(self.timeout(format!("{port} & {mask:#x} == {value:#x}"), max_cycles));
         }
@@ -372,9 +361,7 @@ impl Dut {
         let mut finished = 0;
         let count = writes.len() as u64;
         // SAFETY: the handle is live; both arrays have `count` elements.
-        let status = unsafe {
-            write(self.handle.as_ptr(), writes.as_ptr(), count, responses.as_mut_ptr(), &mut finished)
-        };
+        let status = unsafe { write(self.handle.as_ptr(), writes.as_ptr(), count, responses.as_mut_ptr(), &mut finished) };
         self.bus_check(status, writes.get(finished as usize).map_or(0, |w| w.address))?;
         Ok(first_refused(&responses))
     }
@@ -390,16 +377,8 @@ impl Dut {
         let mut finished = 0;
         let count = addresses.len() as u64;
         // SAFETY: the handle is live; all three arrays have `count` elements.
-        let status = unsafe {
-            read(
-                self.handle.as_ptr(),
-                addresses.as_ptr(),
-                count,
-                data.as_mut_ptr(),
-                responses.as_mut_ptr(),
-                &mut finished,
-            )
-        };
+        let status =
+            unsafe { read(self.handle.as_ptr(), addresses.as_ptr(), count, data.as_mut_ptr(), responses.as_mut_ptr(), &mut finished) };
         self.bus_check(status, addresses.get(finished as usize).copied().unwrap_or(0))?;
         Ok(data.into_iter().zip(responses.into_iter().map(Response::of)).collect())
     }
@@ -422,9 +401,7 @@ impl Dut {
         self.address(address, "araddr")?;
         let (mut taken, mut data, mut response) = (0, 0, 0);
         // SAFETY: the handle is live.
-        let status = unsafe {
-            poll(self.handle.as_ptr(), address, mask, value, max_cycles, &mut taken, &mut data, &mut response)
-        };
+        let status = unsafe { poll(self.handle.as_ptr(), address, mask, value, max_cycles, &mut taken, &mut data, &mut response) };
         if status == TIMEOUT && self.message().is_empty() {
             let what = format!("[{address:#x}] & {mask:#x} == {value:#x} (last read {data:#x})");
             return Err(self.timeout(what, max_cycles));
@@ -452,10 +429,7 @@ impl Dut {
     }
 
     fn bus(&self) -> Result<&Axi> {
-        self.axi.as_ref().ok_or_else(|| Error::Design {
-            top: self.top.clone(),
-            problem: "this model was built without `axi_lite`".into(),
-        })
+        self.axi.as_ref().ok_or_else(|| Error::Design { top: self.top.clone(), problem: "this model was built without `axi_lite`".into() })
     }
 
     /// An address that the port cannot carry would silently reach another register.
@@ -483,12 +457,7 @@ impl Dut {
     fn bus_check(&self, status: i32, address: u32) -> Result<()> {
         match status {
             TIMEOUT => Err(self.timeout(format!("progress at address {address:#x} ({})", self.message()), self.limit)),
-            PROTOCOL => Err(Error::Protocol {
-                top: self.top.clone(),
-                cycle: self.cycles(),
-                address,
-                rule: self.message(),
-            }),
+            PROTOCOL => Err(Error::Protocol { top: self.top.clone(), cycle: self.cycles(), address, rule: self.message() }),
             other => self.check(other),
         }
     }

@@ -138,7 +138,13 @@ impl<T: Transport> Host<T> {
 
     /// Every lane of words `0..count` of a memory, page by page, as window addresses; `each` gets the page's lanes
     /// as (word, lane, address).
-    fn lanes(&mut self, kind: MemoryKind, pe: usize, count: usize, mut each: impl FnMut(&mut T, &[(usize, usize, u32)]) -> Result<()>) -> Result<()> {
+    fn lanes(
+        &mut self,
+        kind: MemoryKind,
+        pe: usize,
+        count: usize,
+        mut each: impl FnMut(&mut T, &[(usize, usize, u32)]) -> Result<()>,
+    ) -> Result<()> {
         let real = kind.width(&self.arch).div_ceil(32);
         let mut batch = Vec::with_capacity(BURST);
         let mut shown = None;

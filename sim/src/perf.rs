@@ -164,8 +164,15 @@ impl Clockwork {
     fn new(array: &Array) -> Clockwork {
         let slots = array.fifo_depth.saturating_sub(POINTER_STAGES);
         Clockwork {
-            single: array.fifo_depth < POINTER_STAGES, slots, pe: vec![Pe::default(); array.pes], taken: vec![0; array.pes * slots], found: 2,
-            moved: 0, sent: 0, accept: 0, stall_queue: 0,
+            single: array.fifo_depth < POINTER_STAGES,
+            slots,
+            pe: vec![Pe::default(); array.pes],
+            taken: vec![0; array.pes * slots],
+            found: 2,
+            moved: 0,
+            sent: 0,
+            accept: 0,
+            stall_queue: 0,
         }
     }
 

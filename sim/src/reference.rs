@@ -96,7 +96,10 @@ mod tests {
     #[test]
     fn forward_is_the_product_plus_bias_and_activation() {
         let layer = |rows, columns, data: &[f32], bias: &[f32], activation| DenseLayer {
-            name: "fc".into(), weights: Matrix { rows, columns, data: data.to_vec() }, bias: bias.to_vec(), activation,
+            name: "fc".into(),
+            weights: Matrix { rows, columns, data: data.to_vec() },
+            bias: bias.to_vec(),
+            activation,
         };
         let layers = vec![
             layer(2, 3, &[1.0, 0.0, -2.0, 0.5, 3.0, 0.0], &[0.25, -4.0], Activation::Relu),

@@ -214,7 +214,8 @@ impl Simulator {
         host.bus.0.reset(2)?;
         host.wait_idle(model.arch().acc_depth as u64 + 1000)?;
         host.identify()?;
-        let mut simulator = Simulator { host, model: model.clone(), network: perf::Network::new(&golden), golden, records: layer_records(&model.image) };
+        let mut simulator =
+            Simulator { host, model: model.clone(), network: perf::Network::new(&golden), golden, records: layer_records(&model.image) };
         if options.door == Door::Axi {
             simulator.load()?;
         }
@@ -276,7 +277,12 @@ impl Simulator {
         for layer in 0..whole.len() {
             let mut records = whole[..=layer].to_vec();
             records[layer].last = true;
-            let table = self.model.image.sections.entry(Section::Layers).or_insert_with(|| lacuna_compress::spec::Words::zeroed(LayerRecord::BITS, 1));
+            let table = self
+                .model
+                .image
+                .sections
+                .entry(Section::Layers)
+                .or_insert_with(|| lacuna_compress::spec::Words::zeroed(LayerRecord::BITS, 1));
             records.iter().enumerate().for_each(|(i, r)| r.write(table, i));
             self.records = records;
             self.load()?;
@@ -297,4 +303,3 @@ impl Simulator {
         Ok(Mismatch { layer, layer_name, pe: q % pes, row: q / pes, cycle, expected, got })
     }
 }
-

@@ -46,16 +46,8 @@ const VERILATOR_FLAGS: [&str; 13] = [
     "Vdut",
     "--no-decoration",
 ];
-const CXX_FLAGS: [&str; 8] = [
-    "-std=gnu++17",
-    "-O1",
-    "-fPIC",
-    "-w",
-    "-fvisibility=hidden",
-    "-fno-semantic-interposition",
-    "-DVM_COVERAGE=0",
-    "-DVM_SC=0",
-];
+const CXX_FLAGS: [&str; 8] =
+    ["-std=gnu++17", "-O1", "-fPIC", "-w", "-fvisibility=hidden", "-fno-semantic-interposition", "-DVM_COVERAGE=0", "-DVM_SC=0"];
 
 /// What can go wrong between Verilog text and a running model.
 #[derive(Debug, thiserror::Error)]
@@ -236,9 +228,7 @@ impl Build {
             // Verilator renames what has `__` in it, and file names are made from these too.
             let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
             if !plain || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || name.contains("__") {
-                return Err(self.design(format!(
-                    "`{name}` is not a name of letters, digits and single underscores"
-                )));
+                return Err(self.design(format!("`{name}` is not a name of letters, digits and single underscores")));
             }
         }
         let mut files: Vec<_> = self.sources.iter().map(|s| &s.name).collect();
@@ -342,11 +332,7 @@ impl Build {
     fn compare_ports(&self, header: &Path) -> Result<()> {
         let text = std::fs::read_to_string(header).map_err(at(header))?;
         let declared: Vec<Port> = text.lines().filter_map(shim::declared_port).collect();
-        let mismatch = |port: &str, problem: String| Error::Port {
-            top: self.top.clone(),
-            port: port.to_string(),
-            problem,
-        };
+        let mismatch = |port: &str, problem: String| Error::Port { top: self.top.clone(), port: port.to_string(), problem };
         for port in &self.ports {
             let found = declared.iter().find(|d| d.name == port.name);
             if found != Some(port) {

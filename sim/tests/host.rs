@@ -208,7 +208,9 @@ fn while_busy_memories_and_configuration_do_not_change() {
         let writes: Vec<AxiWrite> = words.iter().map(|w| AxiWrite::word(w.0, w.1)).collect();
         s.host.bus.0.axi_write_burst(&writes).unwrap()
     };
-    for (address, data) in [(map::WINDOW, !spmat.word(0)[0]), (map::MEM_SELECT, 5 << 8), (map::MEM_PAGE, 1), (map::SECTION_WORDS, 1), (map::SECTION_CRC, 1)] {
+    for (address, data) in
+        [(map::WINDOW, !spmat.word(0)[0]), (map::MEM_SELECT, 5 << 8), (map::MEM_PAGE, 1), (map::SECTION_WORDS, 1), (map::SECTION_CRC, 1)]
+    {
         let before = if address == map::WINDOW { 0 } else { read(&mut s, address) };
         let refused = burst(&mut s, &[(map::CONTROL, control::START), (address, data)]).expect("refused");
         assert_eq!((refused.index, refused.response), (1, Response::SlvErr), "{address:#x}");
@@ -220,7 +222,13 @@ fn while_busy_memories_and_configuration_do_not_change() {
     }
     assert_eq!(s.host.read_memory(MemoryKind::Spmat, 0, spmat.len()).unwrap(), spmat);
     // the check of a section is busy too, and a second start while the first runs is an error and no more
-    let c = [(map::CONTROL, control::RESTART_CHECK), (map::SECTION_WORDS, spmat.len() as u32), (map::SECTION_CRC, spmat.crc32()), (map::CONTROL, control::CHECK), (map::WINDOW, 0)];
+    let c = [
+        (map::CONTROL, control::RESTART_CHECK),
+        (map::SECTION_WORDS, spmat.len() as u32),
+        (map::SECTION_CRC, spmat.crc32()),
+        (map::CONTROL, control::CHECK),
+        (map::WINDOW, 0),
+    ];
     assert_eq!(burst(&mut s, &c).map(|r| r.index), Some(4));
     s.host.wait_idle(100_000).unwrap();
     assert_eq!(s.host.take_errors().unwrap(), errors::BUSY_ACCESS);

@@ -25,7 +25,8 @@ fn leaf(name: &str, text: &str, parameters: &str, ports: &[(&str, u32, bool)]) -
         connected.insert(0, ".clock(clock)".into());
     }
     let unused = if has_clock { "" } else { "wire unused = clock;" };
-    let wrapper = format!("module {top} ({});\n{unused}\n{name} {parameters} leaf ({});\nendmodule\n", declared.join(", "), connected.join(", "));
+    let wrapper =
+        format!("module {top} ({});\n{unused}\n{name} {parameters} leaf ({});\nendmodule\n", declared.join(", "), connected.join(", "));
     let mut all: Vec<Port> = ports.iter().map(|p| Port { name: p.0.into(), width: p.1, input: p.2 }).collect();
     all.push(Port { name: "clock".into(), width: 1, input: true });
     let build = Build {
@@ -59,7 +60,19 @@ fn requantize_equals_the_spec_at_every_shift() {
         for shift in 0..=fixed::MAX_SHIFT.min(sum_bits - 1) {
             // where saturation begins, both ends of the format, and anything between
             let edge = 32767i64.checked_shl(shift).unwrap_or(high).clamp(low, high);
-            let mut sums = vec![low, low + 1, high, high - 1, 0, -1, 1, edge, edge.saturating_add(1).min(high), -edge, (-edge - (1 << shift)).max(low)];
+            let mut sums = vec![
+                low,
+                low + 1,
+                high,
+                high - 1,
+                0,
+                -1,
+                1,
+                edge,
+                edge.saturating_add(1).min(high),
+                -edge,
+                (-edge - (1 << shift)).max(low),
+            ];
             sums.extend((0..60).map(|_| signed(rng.next_u64() >> rng.random_range(0..40), sum_bits)));
             for sum in sums {
                 for relu in [false, true] {
@@ -116,9 +129,19 @@ fn crc_step_equals_the_crc_of_words() {
 fn queue_keeps_order_and_loses_nothing_at_any_depth() {
     for depth in [0usize, 1, 2, 3, 6, 62] {
         let ports = [
-            ("clear", 1, true), ("offer", 1, true), ("in_token", 1, true), ("in_value", 16, true), ("in_first", 12, true), ("in_end", 12, true),
-            ("room", 1, false), ("take", 1, true), ("valid", 1, false), ("out_token", 1, false), ("out_value", 16, false),
-            ("out_first", 12, false), ("out_end", 12, false),
+            ("clear", 1, true),
+            ("offer", 1, true),
+            ("in_token", 1, true),
+            ("in_value", 16, true),
+            ("in_first", 12, true),
+            ("in_end", 12, true),
+            ("room", 1, false),
+            ("take", 1, true),
+            ("valid", 1, false),
+            ("out_token", 1, false),
+            ("out_value", 16, false),
+            ("out_first", 12, false),
+            ("out_end", 12, false),
         ];
         let parameters = format!("#(.DEPTH({depth}), .VALUE(16), .POINTER(12))");
         let mut dut = leaf("column_queue", include_str!("../../hdl/src/prim/column_queue.v"), &parameters, &ports);
@@ -131,7 +154,8 @@ fn queue_keeps_order_and_loses_nothing_at_any_depth() {
         for cycle in 0..4000 {
             // phases that fill, that drain, and that do both
             let (offers, takes) = [(0.9, 0.1), (0.1, 0.9), (0.6, 0.6)][cycle / 200 % 3];
-            let column = [u64::from(rng.random_bool(0.1)), rng.random_range(0..1 << 16), rng.random_range(0..1 << 12), rng.random_range(0..1 << 12)];
+            let column =
+                [u64::from(rng.random_bool(0.1)), rng.random_range(0..1 << 16), rng.random_range(0..1 << 12), rng.random_range(0..1 << 12)];
             let (offer, ready) = (rng.random_bool(offers), rng.random_bool(takes));
             dut.set("offer", offer.into()).unwrap();
             for (port, value) in ["in_token", "in_value", "in_first", "in_end"].iter().zip(column) {

@@ -12,7 +12,8 @@ fn options(door: Door, seed: u64) -> Options {
 
 /// Runs every input of a case through both doors and compares all there is to compare.
 fn run(case: &Case, door: Door, stalls_percent: u32) {
-    let mut simulator = Simulator::new(&case.model, &Options { stalls_percent, ..options(door, case.seed) }).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+    let mut simulator = Simulator::new(&case.model, &Options { stalls_percent, ..options(door, case.seed) })
+        .unwrap_or_else(|e| panic!("{}: {e}", case.name));
     for (number, input) in case.inputs.iter().enumerate() {
         let verdict = simulator.verify(input).unwrap_or_else(|e| panic!("{}: input {number}: {e}", case.name));
         if let Some(m) = &verdict.mismatch {

@@ -272,11 +272,7 @@ fn wide_ports_go_through_lanes() {
 #[test]
 fn values_and_names_of_ports_are_checked() {
     let mut dut = started(1);
-    for (port, value, part) in [
-        ("mute", 2, "0x2 does not fit its 1 bits"),
-        ("counter", 0, "is an output"),
-        ("mutee", 0, "no such port"),
-    ] {
+    for (port, value, part) in [("mute", 2, "0x2 does not fit its 1 bits"), ("counter", 0, "is an output"), ("mutee", 0, "no such port")] {
         let error = dut.set(port, value).unwrap_err().to_string();
         assert!(error.contains(port) && error.contains(part), "{error}");
     }
@@ -286,10 +282,7 @@ fn values_and_names_of_ports_are_checked() {
 fn parameters_reach_the_design() {
     let directory = images();
     let mut build = registers();
-    build.parameters = vec![
-        ("START".into(), "77".into()),
-        ("IMAGE".into(), format!("\"{}/\"", directory.path().display())),
-    ];
+    build.parameters = vec![("START".into(), "77".into()), ("IMAGE".into(), format!("\"{}/\"", directory.path().display()))];
     // The image's directory is part of the key, so a lasting cache would only grow.
     let cache = tempfile::tempdir().unwrap();
     let mut dut = Dut::new(&build.library(cache.path()).unwrap(), 1).unwrap();
@@ -364,11 +357,10 @@ fn refused_write_ends_its_burst() {
     let burst = [AxiWrite::word(0, 1), AxiWrite::word(0xc0, 2), AxiWrite::word(8, 3)];
     let refused = dut.axi_write_burst(&burst).unwrap();
     assert_eq!(refused, Some(Refused { index: 1, response: Response::SlvErr }));
-    assert_eq!(dut.axi_read_burst(&[8, 0xc0, 0]).unwrap().iter().map(|r| r.1).collect::<Vec<_>>(), [
-        Response::Okay,
-        Response::SlvErr,
-        Response::Okay
-    ]);
+    assert_eq!(
+        dut.axi_read_burst(&[8, 0xc0, 0]).unwrap().iter().map(|r| r.1).collect::<Vec<_>>(),
+        [Response::Okay, Response::SlvErr, Response::Okay]
+    );
     assert_eq!(dut.axi_read(8).unwrap().0, 1);
     assert!(dut.axi_read(0x100).unwrap_err().to_string().contains("address 0x100 does not fit its 8 bits"));
 }
@@ -490,12 +482,13 @@ fn lint_warning_is_an_error_with_its_text() {
 #[test]
 fn listed_ports_are_held_against_the_verilog() {
     let cache = tempfile::tempdir().unwrap();
-    let error = |ports: Vec<Port>| {
-        Build { ports, ..counter() }.library(cache.path()).unwrap_err().to_string()
-    };
+    let error = |ports: Vec<Port>| Build { ports, ..counter() }.library(cache.path()).unwrap_err().to_string();
     let clock = || port("clock", 1, true);
     for (ports, part) in [
-        (vec![clock(), port("up", 1, true), port("count", 63, false)], "port count: expected an output of 63 bits, the Verilog has output of 64 bits"),
+        (
+            vec![clock(), port("up", 1, true), port("count", 63, false)],
+            "port count: expected an output of 63 bits, the Verilog has output of 64 bits",
+        ),
         (vec![clock(), port("up", 1, false)], "port up: expected an output of 1 bits, the Verilog has input of 1 bits"),
         (vec![clock(), port("up", 1, true), port("down", 1, true)], "port down: expected an input of 1 bits, the Verilog has no such port"),
         (vec![clock()], "port up: an input of the Verilog that is not listed"),

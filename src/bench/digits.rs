@@ -1,8 +1,8 @@
 //! `digits`: the demo's network on all 10,000 test digits of MNIST, and on 500 of them under Verilator.
 
+use super::data_file;
 use super::hardware::{self, Load};
 use super::report::{rounded, Bar, Check, Outcome, Row};
-use super::data_file;
 use crate::{pipeline, term};
 use anyhow::{bail, Result};
 use lacuna_compress::config::Config;
@@ -81,7 +81,8 @@ pub fn run(data: &Path) -> Result<Outcome> {
         None => notes.push(hardware::WITHOUT.into()),
     }
     let checks = vec![
-        Check::new("error of the golden model in percent", error_percent(&answers, &labels), 2, Bar::AtMost(2.35)).limit(error_percent(&expected, &labels)),
+        Check::new("error of the golden model in percent", error_percent(&answers, &labels), 2, Bar::AtMost(2.35))
+            .limit(error_percent(&expected, &labels)),
         Check::new("digits under Verilator equal to golden and cycle model", exact, 0, Bar::AtLeast(RUN as f64)),
     ];
     Ok(Outcome { rows, checks, notes })

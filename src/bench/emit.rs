@@ -35,7 +35,8 @@ pub fn run() -> Result<Outcome> {
         let seconds = started.elapsed().as_secs_f64();
         largest = if pes == 256 { seconds } else { largest };
         let bytes: usize = design.modules.iter().map(|m| m.text.len()).sum();
-        let row = Row::new().with("pes", pes).with("seconds", rounded(seconds, 4)).with("bytes", bytes).with("modules", design.modules.len());
+        let row =
+            Row::new().with("pes", pes).with("seconds", rounded(seconds, 4)).with("bytes", bytes).with("modules", design.modules.len());
         rows.push(match built.as_ref().filter(|_| pes == BUILD) {
             Some(b) => row.with("build_seconds", rounded(b.seconds, 1)).with("cycles_per_second", b.cycles_per_second.round() as u64),
             None => row,
@@ -61,7 +62,7 @@ fn build(compiled: &Compiled) -> Result<Option<Built>> {
     use crate::staged::Scratch;
     use lacuna_sim::simulate::{library, Door, Options, Simulator};
     let cache = Scratch::new(&std::env::temp_dir())?;
-    let options = Options { door: Door::Preload, cache: cache.path().to_path_buf(), ..Options::default() };
+    let options = Options { door: Door::Axi, cache: cache.path().to_path_buf(), ..Options::default() };
     let started = Instant::now();
     let design = generate(compiled.model.arch())?;
     let library = library(&design, &options)?;

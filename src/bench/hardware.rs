@@ -65,7 +65,9 @@ pub fn judge(_: &Model, _: &[Vec<i16>], _: Load, _: impl FnMut()) -> Result<Opti
     Ok(None)
 }
 
-/// As [`judge`], for one input over preloaded memories.
+/// As [`judge`], for one input. Preloaded PEs differ in their files' names, and a simulator that builds each of many
+/// takes longer than the bus does to fill them.
 pub fn judge_one(model: &Model, input: &[i16]) -> Result<Option<Judged>> {
-    Ok(judge(model, &[input.to_vec()], Load::Preload, || ())?.and_then(|mut all| all.pop()))
+    let load = if model.arch().pes < 16 { Load::Preload } else { Load::Host };
+    Ok(judge(model, &[input.to_vec()], load, || ())?.and_then(|mut all| all.pop()))
 }

@@ -103,8 +103,12 @@ impl Check {
         };
         let cell = |value: Option<f64>| value.map_or("-".to_string(), number);
         vec![
-            self.what.clone(), cell(self.measured), format!("{sign} {}", number(bar)), self.stretch.map_or("-".to_string(), |s| format!("{sign} {}", number(s))),
-            cell(self.limit), verdict.to_string(),
+            self.what.clone(),
+            cell(self.measured),
+            format!("{sign} {}", number(bar)),
+            self.stretch.map_or("-".to_string(), |s| format!("{sign} {}", number(s))),
+            cell(self.limit),
+            verdict.to_string(),
         ]
     }
 }

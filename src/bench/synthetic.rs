@@ -92,7 +92,12 @@ impl Shape {
         // values around zero without zero itself
         let codebook = (0..CODES as i16).map(|code| if code == 0 { 0 } else { (2 * code - 17) * 256 }).collect();
         let weights = QuantizedLayer {
-            name: self.name.to_string(), rows: self.outputs, columns, codebook: Some(codebook), weight_fraction: 15, bias: vec![0.0; self.outputs],
+            name: self.name.to_string(),
+            rows: self.outputs,
+            columns,
+            codebook: Some(codebook),
+            weight_fraction: 15,
+            bias: vec![0.0; self.outputs],
             activation: Activation::Relu,
         };
         Layer { shape: *self, weights, input: self.draw_input(&mut random) }
@@ -114,9 +119,18 @@ impl Shape {
 /// The settings of all synthetic layers.
 fn settings(shape: &Shape, pes: usize, fifo_depth: usize) -> Settings {
     Settings {
-        pes, fifo_depth, weights: WeightForm::Codebook, weight_bits: 4, run_bits: Some(8), entries_per_word: 8, depths: Depths::default(),
-        acc_bits: None, densities: Densities::Stated(shape.activation_density), rows: RowOrder::Balanced { seed: BALANCE_SEED },
-        input_scale: 1.0, input_offset: 0.0,
+        pes,
+        fifo_depth,
+        weights: WeightForm::Codebook,
+        weight_bits: 4,
+        run_bits: Some(8),
+        entries_per_word: 8,
+        depths: Depths::default(),
+        acc_bits: None,
+        densities: Densities::Stated(shape.activation_density),
+        rows: RowOrder::Balanced { seed: BALANCE_SEED },
+        input_scale: 1.0,
+        input_offset: 0.0,
     }
 }
 

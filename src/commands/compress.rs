@@ -82,22 +82,47 @@ fn print(found: &Compressed, bytes: usize) -> Result<()> {
     let rate = 4.0 * parameters as f64 / bytes as f64;
     term::line(format!(
         "{} parameters: {} bytes as 32-bit floats, {} bytes compressed, rate {rate:.1}",
-        grouped(parameters), grouped(4 * parameters), grouped(bytes)
+        grouped(parameters),
+        grouped(4 * parameters),
+        grouped(bytes)
     ))
 }
 
 fn layers(found: &Compressed) -> Result<()> {
     let row = |((p, q), r): ((&_, &_), &_)| {
-        let (p, q, r): (&lacuna_compress::prune::PruneReport, &lacuna_compress::quantize::LayerReport, &lacuna_compress::compile::LayerReport) = (p, q, r);
+        let (p, q, r): (
+            &lacuna_compress::prune::PruneReport,
+            &lacuna_compress::quantize::LayerReport,
+            &lacuna_compress::compile::LayerReport,
+        ) = (p, q, r);
         vec![
-            p.name.clone(), grouped(r.rows), grouped(r.columns), grouped(p.before), grouped(p.kept), grouped(r.nonzeros), percent(r.weight_density),
-            format!("{:.5}", p.threshold), grouped(q.shared_weights), format!("{:.1}", q.signal_to_noise()), grouped(q.clipped),
+            p.name.clone(),
+            grouped(r.rows),
+            grouped(r.columns),
+            grouped(p.before),
+            grouped(p.kept),
+            grouped(r.nonzeros),
+            percent(r.weight_density),
+            format!("{:.5}", p.threshold),
+            grouped(q.shared_weights),
+            format!("{:.1}", q.signal_to_noise()),
+            grouped(q.clipped),
             q.weight_fraction.to_string(),
         ]
     };
     let rows: Vec<_> = found.pruned.iter().zip(&found.quantized).zip(&found.compiled.report.layers).map(row).collect();
     let headers = [
-        "layer", "rows", "columns", "non-zeros", "after pruning", "stored", "density", "smallest kept", "shared weights", "SNR dB", "clipped",
+        "layer",
+        "rows",
+        "columns",
+        "non-zeros",
+        "after pruning",
+        "stored",
+        "density",
+        "smallest kept",
+        "shared weights",
+        "SNR dB",
+        "clipped",
         "fraction",
     ];
     term::table("weights", &headers, &rows)
@@ -107,7 +132,15 @@ fn ranges(found: &Compressed) -> Result<()> {
     let report = &found.compiled.report;
     let row = |name: &str, r: &lacuna_compress::compile::RangeReport, saturated: String, density: String| {
         let clipped = r.clipped.map_or(String::new(), grouped);
-        vec![name.to_string(), format!("{:.4}", r.range.low), format!("{:.4}", r.range.high), r.fraction.to_string(), clipped, saturated, density]
+        vec![
+            name.to_string(),
+            format!("{:.4}", r.range.low),
+            format!("{:.4}", r.range.high),
+            r.fraction.to_string(),
+            clipped,
+            saturated,
+            density,
+        ]
     };
     let assumed = |l: usize| report.layers.get(l).map_or(String::new(), |l| percent(l.activation_density));
     let mut rows = vec![row("input", &report.input, String::new(), assumed(0))];
@@ -123,13 +156,30 @@ fn encoding(found: &Compressed) -> Result<()> {
         let entries: usize = r.entries_per_pe.iter().sum();
         let (least, most) = (r.entries_per_pe.iter().min().copied().unwrap_or(0), r.entries_per_pe.iter().max().copied().unwrap_or(0));
         vec![
-            r.name.clone(), grouped(entries), grouped(r.padding), percent(r.padding as f64 / entries.max(1) as f64), grouped(least), grouped(most),
-            format!("{:.3}", r.imbalance), r.shift.to_string(), r.widest_row.to_string(), r.widest_bits.to_string(),
+            r.name.clone(),
+            grouped(entries),
+            grouped(r.padding),
+            percent(r.padding as f64 / entries.max(1) as f64),
+            grouped(least),
+            grouped(most),
+            format!("{:.3}", r.imbalance),
+            r.shift.to_string(),
+            r.widest_row.to_string(),
+            r.widest_bits.to_string(),
         ]
     };
     let rows: Vec<_> = found.compiled.report.layers.iter().map(row).collect();
     let headers = [
-        "layer", "entries", "padding", "share", "fewest per PE", "most per PE", "imbalance", "shift", "widest row", "its accumulator bits",
+        "layer",
+        "entries",
+        "padding",
+        "share",
+        "fewest per PE",
+        "most per PE",
+        "imbalance",
+        "shift",
+        "widest row",
+        "its accumulator bits",
     ];
     term::table("entries", &headers, &rows)
 }
@@ -149,12 +199,21 @@ fn accelerator(found: &Compressed) -> Result<()> {
     let arch = found.compiled.model.arch();
     let form = format!("{:?}", arch.weights).to_lowercase();
     let numbers = [
-        arch.pes, arch.fifo_depth, arch.weight_bits, arch.run_bits, arch.entries_per_word, arch.spmat_depth, arch.ptr_depth, arch.act_depth,
-        arch.acc_depth, arch.bias_depth, arch.acc_bits, arch.max_layers,
+        arch.pes,
+        arch.fifo_depth,
+        arch.weight_bits,
+        arch.run_bits,
+        arch.entries_per_word,
+        arch.spmat_depth,
+        arch.ptr_depth,
+        arch.act_depth,
+        arch.acc_depth,
+        arch.bias_depth,
+        arch.acc_bits,
+        arch.max_layers,
     ];
-    let headers = [
-        "weights", "pes", "fifo", "weight bits", "run bits", "entries/word", "spmat", "ptr", "act", "acc", "bias", "acc bits", "layers",
-    ];
+    let headers =
+        ["weights", "pes", "fifo", "weight bits", "run bits", "entries/word", "spmat", "ptr", "act", "acc", "bias", "acc bits", "layers"];
     let row = [form].into_iter().chain(numbers.map(grouped)).collect();
     term::table(&format!("accelerator {:016x}", arch.hash()), &headers, &[row])
 }

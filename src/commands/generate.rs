@@ -69,7 +69,8 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     }
     staged.commit()?;
 
-    let rows: Vec<_> = design.modules.iter().map(|m| vec![m.name.clone(), grouped(m.text.lines().count()), grouped(m.text.len())]).collect();
+    let rows: Vec<_> =
+        design.modules.iter().map(|m| vec![m.name.clone(), grouped(m.text.lines().count()), grouped(m.text.len())]).collect();
     let bytes: usize = design.modules.iter().map(|m| m.text.len()).sum();
     let title = format!("accelerator {:016x}, {}, {} bytes", arch.hash(), term::count(rows.len(), "module"), grouped(bytes));
     term::table(&title, &["module", "lines", "bytes"], &rows)?;
@@ -79,7 +80,8 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
         term::note(format!("to start with the model in memory: {} #(.PRELOAD(1), .IMAGE(\"{folder}/\"))", design.top));
     }
     if args.testbench {
-        term::note(format!("to run the bench: cd {folder} && iverilog -g2005 -s testbench -o testbench.vvp -f {LIST} testbench.v && vvp testbench.vvp"));
+        let compile = format!("iverilog -g2005 -s testbench -o testbench.vvp -f {LIST} testbench.v");
+        term::note(format!("to run the bench: cd {folder} && {compile} && vvp -n testbench.vvp"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -141,7 +143,11 @@ fn vectors(args: &GenerateArgs, model: &Model) -> Result<Vec<Vec<i16>>> {
     // every other activation is zero, the others are anything that 16 bits can say
     let mut act = || {
         let word = next();
-        if word >> 63 == 0 { 0 } else { (word & 0xffff) as u16 as i16 }
+        if word >> 63 == 0 {
+            0
+        } else {
+            (word & 0xffff) as u16 as i16
+        }
     };
     Ok((0..args.limit).map(|_| (0..model.network.input_size).map(|_| act()).collect()).collect())
 }

@@ -24,6 +24,9 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
         bail!("{} exists: give another name, or --force to replace it", args.file.display());
     }
     write_whole(&args.file, Config::commented_example().as_bytes())?;
-    term::note(format!("wrote {}; name your model and its tensors in it, then: lacuna compress -c {0} -o model.lacuna", args.file.display()));
+    term::note(format!(
+        "wrote {}; name your model and its tensors in it, then: lacuna compress -c {0} -o model.lacuna",
+        args.file.display()
+    ));
     Ok(ExitCode::SUCCESS)
 }

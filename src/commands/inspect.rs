@@ -116,7 +116,11 @@ fn memory_file(args: &InspectArgs, format: Format) -> Result<()> {
     let arch = model.arch();
     let stem = path.file_stem().unwrap_or_default();
     let Some(section) = sections(arch).into_iter().find(|s| stem == Path::new(&s.file_stem())) else {
-        bail!("{}: found an unknown name, expected that of a memory of this architecture, such as pe0_spmat.{}", path.display(), format.suffix());
+        bail!(
+            "{}: found an unknown name, expected that of a memory of this architecture, such as pe0_spmat.{}",
+            path.display(),
+            format.suffix()
+        );
     };
     let words = read_section(path, section, arch, format)?;
     term::image_table(&words_table(section, &words, arch))

@@ -93,7 +93,8 @@ mod judged {
         let labels = job.labels.as_deref();
         let bar = term::progress("samples", job.inputs.len());
         for (sample, input) in job.inputs.iter().enumerate() {
-            let verdict = simulator.verify(input).with_context(|| format!("sample {sample} of {}", job.file.display()))?;
+            let verdict =
+                simulator.verify(input).with_context(|| format!("sample {sample} (repeat with: {})", repeat(args, &job, sample)))?;
             if !verdict.passed() {
                 bar.finish_and_clear();
                 return bad(args, &job, sample, &verdict);
@@ -171,9 +172,8 @@ mod judged {
         let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
         option("container", quoted(&args.samples.container));
         option("inputs", quoted(&job.file));
-        let tensor = args.samples.tensor.clone();
-        if let Some(tensor) = tensor {
-            option("tensor", quoted(Path::new(&tensor)));
+        if let Some(tensor) = &job.tensor {
+            option("tensor", quoted(Path::new(tensor)));
         }
         option("limit", (sample + 1).to_string());
         option("door", args.hardware.door.text().into());

@@ -30,15 +30,18 @@ impl Need<'_> {
         let pes = self.used[0].len();
         let pe = (0..pes).find(|pe| self.used.iter().any(|layer| layer[*pe] == needed)).unwrap_or(0);
         let layer = self.used.iter().position(|layer| layer[pe] > depth).unwrap_or(0);
-        Err(Error::Depth {
-            pe, found: needed, what: self.what, memory: self.memory, depth, needed, layer: self.layers[layer].name.clone(),
-        })
+        Err(Error::Depth { pe, found: needed, what: self.what, memory: self.memory, depth, needed, layer: self.layers[layer].name.clone() })
     }
 }
 
 /// Packs encoded layers. Errors: a memory or the layer table is too small, a rule of the architecture.
 pub(super) fn pack(
-    layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encoded], settings: &Settings, acc_bits: usize, run_bits: usize,
+    layers: &[QuantizedLayer],
+    numbers: &[LayerNumbers],
+    encoded: &[Encoded],
+    settings: &Settings,
+    acc_bits: usize,
+    run_bits: usize,
 ) -> Result<MemoryImage, Error> {
     let arch = architecture(layers, encoded, settings, acc_bits, run_bits)?;
     let records = records(layers, numbers, encoded, arch.pes);
@@ -58,7 +61,11 @@ pub(super) fn pack(
 }
 
 fn architecture(
-    layers: &[QuantizedLayer], encoded: &[Encoded], settings: &Settings, acc_bits: usize, run_bits: usize,
+    layers: &[QuantizedLayer],
+    encoded: &[Encoded],
+    settings: &Settings,
+    acc_bits: usize,
+    run_bits: usize,
 ) -> Result<Arch, Error> {
     let pes = settings.pes;
     let running = |of: &dyn Fn(&Encoded, usize) -> usize, words: &dyn Fn(usize) -> usize| -> Vec<Vec<usize>> {
@@ -108,8 +115,14 @@ fn records(layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encod
     for (l, (layer, n)) in encoded.iter().zip(numbers).enumerate() {
         let source_rows = layer.columns.div_ceil(pes);
         records.push(LayerRecord {
-            source_rows, last_lanes: layer.columns - (source_rows - 1) * pes, ptr_base, out_rows: layer.rows.div_ceil(pes), bias_base,
-            shift: n.shift, relu: relu(&layers[l]), last: l + 1 == encoded.len(),
+            source_rows,
+            last_lanes: layer.columns - (source_rows - 1) * pes,
+            ptr_base,
+            out_rows: layer.rows.div_ceil(pes),
+            bias_base,
+            shift: n.shift,
+            relu: relu(&layers[l]),
+            last: l + 1 == encoded.len(),
         });
         ptr_base += layer.columns + 1;
         bias_base += layer.rows.div_ceil(pes);
@@ -118,7 +131,13 @@ fn records(layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encod
 }
 
 fn pe_words(
-    layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encoded], records: &[LayerRecord], arch: &Arch, pe: usize, kind: MemoryKind,
+    layers: &[QuantizedLayer],
+    numbers: &[LayerNumbers],
+    encoded: &[Encoded],
+    records: &[LayerRecord],
+    arch: &Arch,
+    pe: usize,
+    kind: MemoryKind,
 ) -> Words {
     let width = kind.width(arch);
     match kind {

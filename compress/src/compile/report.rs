@@ -51,18 +51,33 @@ pub struct Report {
 
 #[allow(clippy::too_many_arguments)] // the stages' results, each used once
 pub(super) fn report(
-    layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encoded], measured: &Measured, clipped: Option<Vec<usize>>,
-    densities: &[f64], run: RunChoice, image: &MemoryImage,
+    layers: &[QuantizedLayer],
+    numbers: &[LayerNumbers],
+    encoded: &[Encoded],
+    measured: &Measured,
+    clipped: Option<Vec<usize>>,
+    densities: &[f64],
+    run: RunChoice,
+    image: &MemoryImage,
 ) -> Report {
     let clipped = |index: usize| clipped.as_ref().map(|c| c[index]);
     let one = |l: usize| {
         let (layer, n, e) = (&layers[l], &numbers[l], &encoded[l]);
         LayerReport {
-            name: layer.name.clone(), rows: e.rows, columns: e.columns, nonzeros: e.nonzeros,
-            weight_density: e.nonzeros as f64 / (e.rows * e.columns) as f64, activation_density: densities[l], padding: e.padding,
-            entries_per_pe: e.entries_per_pe(), imbalance: e.imbalance(), weight_fraction: layer.weight_fraction,
-            output: RangeReport { range: measured.ranges[l + 1], fraction: n.output_fraction, clipped: clipped(l + 1) }, shift: n.shift,
-            widest_row: n.widest.0, widest_bits: n.widest.1,
+            name: layer.name.clone(),
+            rows: e.rows,
+            columns: e.columns,
+            nonzeros: e.nonzeros,
+            weight_density: e.nonzeros as f64 / (e.rows * e.columns) as f64,
+            activation_density: densities[l],
+            padding: e.padding,
+            entries_per_pe: e.entries_per_pe(),
+            imbalance: e.imbalance(),
+            weight_fraction: layer.weight_fraction,
+            output: RangeReport { range: measured.ranges[l + 1], fraction: n.output_fraction, clipped: clipped(l + 1) },
+            shift: n.shift,
+            widest_row: n.widest.0,
+            widest_bits: n.widest.1,
         }
     };
     Report {

@@ -16,10 +16,8 @@ fn uncommented() -> String {
 #[test]
 fn the_example_is_the_default() {
     let found = parse(&Config::commented_example()).unwrap();
-    let expected = Config {
-        model: ModelConfig { layer: vec![LayerConfig::new("fc1", "fc1.weight")], ..ModelConfig::default() },
-        ..Config::default()
-    };
+    let expected =
+        Config { model: ModelConfig { layer: vec![LayerConfig::new("fc1", "fc1.weight")], ..ModelConfig::default() }, ..Config::default() };
     assert_eq!(found, expected);
     assert_eq!(parse("").unwrap(), Config::default());
 }
@@ -32,14 +30,23 @@ fn the_example_shows_every_key() {
         model: ModelConfig {
             file: "model.safetensors".into(),
             layer: vec![LayerConfig {
-                name: "fc1".into(), weights: "fc1.weight".into(), bias: Some("fc1.bias".into()), output_axis: 0,
-                activation: Activation::Relu, density: Some(0.1),
+                name: "fc1".into(),
+                weights: "fc1.weight".into(),
+                bias: Some("fc1.bias".into()),
+                output_axis: 0,
+                activation: Activation::Relu,
+                density: Some(0.1),
             }],
         },
         compress: CompressConfig::default(),
         input: InputConfig {
-            file: Some("test-images.npy".into()), tensor: Some("x".into()), scale: 1.0, offset: 0.0,
-            calibration: Some("train-images.npy".into()), calibration_samples: 256, labels: Some("test-labels-idx1-ubyte.gz".into()),
+            file: Some("test-images.npy".into()),
+            tensor: Some("x".into()),
+            scale: 1.0,
+            offset: 0.0,
+            calibration: Some("train-images.npy".into()),
+            calibration_samples: 256,
+            labels: Some("test-labels-idx1-ubyte.gz".into()),
         },
         folder: PathBuf::new(),
     };

@@ -95,7 +95,7 @@ fn digits(width: usize) -> usize {
 fn hex(words: &Words, index: usize, out: &mut String) {
     let mut left = digits(words.width());
     for lane in words.word(index).iter().rev() {
-        let here = if left % 8 == 0 { 8 } else { left % 8 };
+        let here = if left.is_multiple_of(8) { 8 } else { left % 8 };
         write!(out, "{lane:0here$x}").expect("a string takes everything");
         left -= here;
     }
@@ -190,8 +190,11 @@ impl Reader<'_> {
 
     fn mif(&mut self, text: &str) -> Result<(), Error> {
         let header = [
-            format!("width={};", self.words.width()), format!("depth={};", self.words.len()), "address_radix=uns;".into(),
-            "data_radix=hex;".into(), "contentbegin".into(),
+            format!("width={};", self.words.width()),
+            format!("depth={};", self.words.len()),
+            "address_radix=uns;".into(),
+            "data_radix=hex;".into(),
+            "contentbegin".into(),
         ];
         let uncommented = numbered(text).map(|(line, text)| (line, text.split("--").next().unwrap_or("").trim()));
         let mut lines = uncommented.filter(|(_, text)| !text.is_empty());

@@ -132,11 +132,15 @@ pub fn shape_text(shape: &[usize]) -> String {
 /// The element of C-order number `flat`, as in NumPy: `[3, 17]`.
 pub fn index_text(shape: &[usize], flat: usize) -> String {
     let mut rest = flat;
-    let mut index: Vec<String> = shape.iter().rev().map(|length| {
-        let digit = rest % length;
-        rest /= length;
-        digit.to_string()
-    }).collect();
+    let mut index: Vec<String> = shape
+        .iter()
+        .rev()
+        .map(|length| {
+            let digit = rest % length;
+            rest /= length;
+            digit.to_string()
+        })
+        .collect();
     index.reverse();
     format!("[{}]", index.join(", "))
 }
@@ -194,7 +198,11 @@ impl TensorFile {
         let names = self.names();
         let path = self.path.clone();
         let wrong = |found: String, expected: String| Error::Tensor {
-            path: path.clone(), tensor: name.to_string(), owner: owner.to_string(), found, expected,
+            path: path.clone(),
+            tensor: name.to_string(),
+            owner: owner.to_string(),
+            found,
+            expected,
         };
         if !matches!(self.content, Content::Npy(_)) && !names.iter().any(|n| n == name) {
             return Err(wrong("no such tensor".into(), format!("one of {}", names.join(", "))));

@@ -173,8 +173,12 @@ fn random_damage_never_panics() {
     tensors.extend(format!("{:128}", format!("{{{floats},{bytes}}}")).as_bytes());
     tensors.extend([0; 9]);
     let originals = [
-        ("a", idx(&[2, 2], &[1, 2, 3, 4])), ("b", gzip(&idx(&[2, 2], &[1, 2, 3, 4]))), ("c.npz", stored), ("d.npz", compressed),
-        ("e.npy", npy("<f8", "(2, 1)", &[0; 16])), ("f.safetensors", tensors),
+        ("a", idx(&[2, 2], &[1, 2, 3, 4])),
+        ("b", gzip(&idx(&[2, 2], &[1, 2, 3, 4]))),
+        ("c.npz", stored),
+        ("d.npz", compressed),
+        ("e.npy", npy("<f8", "(2, 1)", &[0; 16])),
+        ("f.safetensors", tensors),
     ];
     for (name, bytes) in &originals {
         assert!(load_inputs(&folder.file(name, bytes), Some("c"), 1.0, 0.0).is_ok(), "{name}");

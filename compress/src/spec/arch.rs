@@ -152,8 +152,18 @@ impl Arch {
         format!(
             "lacuna eie format {FORMAT_VERSION}\npes={}\nfifo_depth={}\nweights={weights}\nweight_bits={}\nrun_bits={}\n\
              entries_per_word={}\nspmat_depth={}\nptr_depth={}\nact_depth={}\nacc_depth={}\nbias_depth={}\nacc_bits={}\nmax_layers={}\n",
-            self.pes, self.fifo_depth, self.weight_bits, self.run_bits, self.entries_per_word, self.spmat_depth,
-            self.ptr_depth, self.act_depth, self.acc_depth, self.bias_depth, self.acc_bits, self.max_layers,
+            self.pes,
+            self.fifo_depth,
+            self.weight_bits,
+            self.run_bits,
+            self.entries_per_word,
+            self.spmat_depth,
+            self.ptr_depth,
+            self.act_depth,
+            self.acc_depth,
+            self.bias_depth,
+            self.acc_bits,
+            self.max_layers,
         )
     }
     /// The architecture hash: the first eight bytes of the SHA-256 of [`Arch::canonical`], little-endian.
@@ -169,8 +179,19 @@ mod tests {
 
     fn small() -> Arch {
         Arch {
-            pes: 4, fifo_depth: 8, weights: WeightForm::Codebook, weight_bits: 4, run_bits: 4, entries_per_word: 8, spmat_depth: 100,
-            ptr_depth: 50, act_depth: 16, acc_depth: 16, bias_depth: 32, acc_bits: 40, max_layers: 4,
+            pes: 4,
+            fifo_depth: 8,
+            weights: WeightForm::Codebook,
+            weight_bits: 4,
+            run_bits: 4,
+            entries_per_word: 8,
+            spmat_depth: 100,
+            ptr_depth: 50,
+            act_depth: 16,
+            acc_depth: 16,
+            bias_depth: 32,
+            acc_bits: 40,
+            max_layers: 4,
         }
     }
 
@@ -188,10 +209,18 @@ mod tests {
     fn every_field_changes_the_hash() {
         let a = small();
         let others = [
-            Arch { pes: 5, ..a.clone() }, Arch { fifo_depth: 9, ..a.clone() }, Arch { weights: WeightForm::Direct, ..a.clone() },
-            Arch { weight_bits: 5, ..a.clone() }, Arch { run_bits: 5, ..a.clone() }, Arch { entries_per_word: 4, ..a.clone() },
-            Arch { spmat_depth: 101, ..a.clone() }, Arch { ptr_depth: 51, ..a.clone() }, Arch { act_depth: 17, ..a.clone() },
-            Arch { acc_depth: 17, ..a.clone() }, Arch { bias_depth: 33, ..a.clone() }, Arch { acc_bits: 41, ..a.clone() },
+            Arch { pes: 5, ..a.clone() },
+            Arch { fifo_depth: 9, ..a.clone() },
+            Arch { weights: WeightForm::Direct, ..a.clone() },
+            Arch { weight_bits: 5, ..a.clone() },
+            Arch { run_bits: 5, ..a.clone() },
+            Arch { entries_per_word: 4, ..a.clone() },
+            Arch { spmat_depth: 101, ..a.clone() },
+            Arch { ptr_depth: 51, ..a.clone() },
+            Arch { act_depth: 17, ..a.clone() },
+            Arch { acc_depth: 17, ..a.clone() },
+            Arch { bias_depth: 33, ..a.clone() },
+            Arch { acc_bits: 41, ..a.clone() },
             Arch { max_layers: 5, ..a.clone() },
         ];
         for o in &others {

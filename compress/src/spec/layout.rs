@@ -37,8 +37,14 @@ pub enum MemoryKind {
 
 impl MemoryKind {
     pub const ALL: [MemoryKind; 8] = [
-        MemoryKind::Spmat, MemoryKind::PtrEven, MemoryKind::PtrOdd, MemoryKind::Bias, MemoryKind::Codebook, MemoryKind::ActA,
-        MemoryKind::ActB, MemoryKind::Layers,
+        MemoryKind::Spmat,
+        MemoryKind::PtrEven,
+        MemoryKind::PtrOdd,
+        MemoryKind::Bias,
+        MemoryKind::Codebook,
+        MemoryKind::ActA,
+        MemoryKind::ActB,
+        MemoryKind::Layers,
     ];
     pub fn code(self) -> u32 {
         self as u32
@@ -87,7 +93,7 @@ impl MemoryKind {
     }
     /// The activation buffer that layer `layer` reads; the layer after it reads what it writes.
     pub fn source_of(layer: usize) -> MemoryKind {
-        if layer % 2 == 0 {
+        if layer.is_multiple_of(2) {
             MemoryKind::ActA
         } else {
             MemoryKind::ActB
@@ -153,7 +159,7 @@ pub fn place(q: usize, pes: usize) -> (usize, usize) {
 }
 /// Bank and address of pointer number `p`.
 pub fn pointer_place(p: usize) -> (MemoryKind, usize) {
-    (if p % 2 == 0 { MemoryKind::PtrEven } else { MemoryKind::PtrOdd }, p / 2)
+    (if p.is_multiple_of(2) { MemoryKind::PtrEven } else { MemoryKind::PtrOdd }, p / 2)
 }
 
 /// What the sequencer knows of a layer; one word of the layer table.
@@ -181,8 +187,14 @@ impl LayerRecord {
     pub const BITS: usize = 128;
     /// Bit offset and width of each field, as the hardware and docs/formats.md have it.
     pub const FIELDS: [(&'static str, usize, usize); 8] = [
-        ("source_rows", 0, 16), ("last_lanes", 16, 9), ("ptr_base", 32, 32), ("out_rows", 64, 16), ("bias_base", 80, 16),
-        ("shift", 96, 6), ("relu", 104, 1), ("last", 105, 1),
+        ("source_rows", 0, 16),
+        ("last_lanes", 16, 9),
+        ("ptr_base", 32, 32),
+        ("out_rows", 64, 16),
+        ("bias_base", 80, 16),
+        ("shift", 96, 6),
+        ("relu", 104, 1),
+        ("last", 105, 1),
     ];
     /// Offset and width of a field; the name must be one of [`LayerRecord::FIELDS`].
     pub fn field(name: &str) -> (usize, usize) {
@@ -191,8 +203,14 @@ impl LayerRecord {
     }
     fn values(&self) -> [u64; 8] {
         [
-            self.source_rows as u64, self.last_lanes as u64, self.ptr_base as u64, self.out_rows as u64, self.bias_base as u64,
-            u64::from(self.shift), u64::from(self.relu), u64::from(self.last),
+            self.source_rows as u64,
+            self.last_lanes as u64,
+            self.ptr_base as u64,
+            self.out_rows as u64,
+            self.bias_base as u64,
+            u64::from(self.shift),
+            u64::from(self.relu),
+            u64::from(self.last),
         ]
     }
     pub fn write(&self, table: &mut Words, index: usize) {
@@ -206,8 +224,14 @@ impl LayerRecord {
             table.bits(index, offset, len) as usize
         };
         LayerRecord {
-            source_rows: f("source_rows"), last_lanes: f("last_lanes"), ptr_base: f("ptr_base"), out_rows: f("out_rows"),
-            bias_base: f("bias_base"), shift: f("shift") as u32, relu: f("relu") == 1, last: f("last") == 1,
+            source_rows: f("source_rows"),
+            last_lanes: f("last_lanes"),
+            ptr_base: f("ptr_base"),
+            out_rows: f("out_rows"),
+            bias_base: f("bias_base"),
+            shift: f("shift") as u32,
+            relu: f("relu") == 1,
+            last: f("last") == 1,
         }
     }
     /// Every layer of a table, up to the one marked last.
@@ -241,7 +265,14 @@ mod tests {
     fn layer_record_round_trips_at_its_limits() {
         let mut table = Words::zeroed(LayerRecord::BITS, 3);
         let big = LayerRecord {
-            source_rows: 65535, last_lanes: 256, ptr_base: u32::MAX as usize, out_rows: 65535, bias_base: 65535, shift: 47, relu: true, last: true,
+            source_rows: 65535,
+            last_lanes: 256,
+            ptr_base: u32::MAX as usize,
+            out_rows: 65535,
+            bias_base: 65535,
+            shift: 47,
+            relu: true,
+            last: true,
         };
         let small = LayerRecord { source_rows: 1, last_lanes: 1, out_rows: 1, ..Default::default() };
         big.write(&mut table, 1);
@@ -274,11 +305,23 @@ mod tests {
     #[test]
     fn direct_weights_have_no_codebook_section() {
         let arch = Arch {
-            pes: 2, fifo_depth: 8, weights: WeightForm::Direct, weight_bits: 8, run_bits: 4, entries_per_word: 4, spmat_depth: 10,
-            ptr_depth: 5, act_depth: 4, acc_depth: 4, bias_depth: 4, acc_bits: 32, max_layers: 2,
+            pes: 2,
+            fifo_depth: 8,
+            weights: WeightForm::Direct,
+            weight_bits: 8,
+            run_bits: 4,
+            entries_per_word: 4,
+            spmat_depth: 10,
+            ptr_depth: 5,
+            act_depth: 4,
+            acc_depth: 4,
+            bias_depth: 4,
+            acc_bits: 32,
+            max_layers: 2,
         };
         let names: Vec<String> = sections(&arch).iter().map(|s| s.file_stem()).collect();
-        let expected = ["pe0_spmat", "pe0_ptr_even", "pe0_ptr_odd", "pe0_bias", "pe1_spmat", "pe1_ptr_even", "pe1_ptr_odd", "pe1_bias", "layers"];
+        let expected =
+            ["pe0_spmat", "pe0_ptr_even", "pe0_ptr_odd", "pe0_bias", "pe1_spmat", "pe1_ptr_even", "pe1_ptr_odd", "pe1_bias", "layers"];
         assert_eq!(names, expected);
         let mut sorted = sections(&arch);
         sorted.sort();

@@ -163,12 +163,8 @@ impl Logic for Scanner {
         }
 
         // stage 1: a column, or after the last one the token
-        self.send_token.next = self.run.val()
-            & self.at_end.val()
-            & !self.fetched.q.val()
-            & !self.pending.val()
-            & !self.sent.q.val()
-            & self.can_1.val();
+        self.send_token.next =
+            self.run.val() & self.at_end.val() & !self.fetched.q.val() & !self.pending.val() & !self.sent.q.val() & self.can_1.val();
         if self.send_token.val() {
             self.sent.d.next = true;
         }

@@ -49,8 +49,7 @@ impl Logic for LnzdNode {
             self.lane.next = self.in_lane[2].val();
             self.value.next = self.in_value[2].val();
         }
-        self.pending.next =
-            self.in_pending[0].val() | self.in_pending[1].val() | self.in_pending[2].val() | self.in_pending[3].val();
+        self.pending.next = self.in_pending[0].val() | self.in_pending[1].val() | self.in_pending[2].val() | self.in_pending[3].val();
         self.several.next = (self.in_pending[0].val() & (self.in_pending[1].val() | self.in_pending[2].val() | self.in_pending[3].val()))
             | (self.in_pending[1].val() & (self.in_pending[2].val() | self.in_pending[3].val()))
             | (self.in_pending[2].val() & self.in_pending[3].val());

@@ -112,14 +112,35 @@ impl Pe {
     /// Marks every input as driven, for a parent that connects them by name.
     pub fn connect_inputs(&mut self) {
         let words = [
-            &mut self.pe, &mut self.layer, &mut self.out_rows, &mut self.bias_base, &mut self.shift, &mut self.scan_row,
-            &mut self.load_lanes, &mut self.take_lane, &mut self.column, &mut self.act, &mut self.host_pe, &mut self.host_memory,
-            &mut self.host_address, &mut self.host_data,
+            &mut self.pe,
+            &mut self.layer,
+            &mut self.out_rows,
+            &mut self.bias_base,
+            &mut self.shift,
+            &mut self.scan_row,
+            &mut self.load_lanes,
+            &mut self.take_lane,
+            &mut self.column,
+            &mut self.act,
+            &mut self.host_pe,
+            &mut self.host_memory,
+            &mut self.host_address,
+            &mut self.host_data,
         ];
         words.into_iter().for_each(|w| w.connect());
         let bits = [
-            &mut self.clear, &mut self.begin_layer, &mut self.source_b, &mut self.relu, &mut self.discard, &mut self.scan_read,
-            &mut self.load, &mut self.take, &mut self.broadcast, &mut self.token, &mut self.host_read, &mut self.host_write,
+            &mut self.clear,
+            &mut self.begin_layer,
+            &mut self.source_b,
+            &mut self.relu,
+            &mut self.discard,
+            &mut self.scan_read,
+            &mut self.load,
+            &mut self.take,
+            &mut self.broadcast,
+            &mut self.token,
+            &mut self.host_read,
+            &mut self.host_write,
         ];
         bits.into_iter().for_each(|b| b.connect());
         self.clock.connect();

@@ -108,8 +108,30 @@ impl PeArray {
 
 /// What every PE hears of the layer, the scan, the broadcast and the host.
 const HEARD: [&str; 24] = [
-    "clock", "clear", "begin_layer", "source_b", "layer", "out_rows", "bias_base", "shift", "relu", "discard", "scan_read", "scan_row", "load",
-    "load_lanes", "take", "broadcast", "token", "column", "act", "host_pe", "host_memory", "host_read", "host_write", "host_address",
+    "clock",
+    "clear",
+    "begin_layer",
+    "source_b",
+    "layer",
+    "out_rows",
+    "bias_base",
+    "shift",
+    "relu",
+    "discard",
+    "scan_read",
+    "scan_row",
+    "load",
+    "load_lanes",
+    "take",
+    "broadcast",
+    "token",
+    "column",
+    "act",
+    "host_pe",
+    "host_memory",
+    "host_read",
+    "host_write",
+    "host_address",
 ];
 
 impl Logic for PeArray {

@@ -105,9 +105,7 @@ fn covers(parts: &[(usize, usize)], low: usize, end: usize) -> bool {
 }
 
 /// Sorts a kernel's steps. `width` gives the width of a signal.
-pub(super) fn arrange(
-    steps: Vec<Step>, width: &dyn Fn(&str) -> Option<usize>, constants: &HashMap<String, i128>,
-) -> Result<Plan, Fault> {
+pub(super) fn arrange(steps: Vec<Step>, width: &dyn Fn(&str) -> Option<usize>, constants: &HashMap<String, i128>) -> Result<Plan, Fault> {
     let mut comments: Vec<Option<String>> = vec![];
     let mut real = vec![];
     split_comments(steps, width, constants, &mut real, &mut comments);
@@ -178,7 +176,10 @@ pub(super) fn arrange(
 
 /// Drops what is overwritten and splits top-level comments off, each to the step after it.
 fn split_comments(
-    mut steps: Vec<Step>, width: &dyn Fn(&str) -> Option<usize>, constants: &HashMap<String, i128>, real: &mut Vec<Step>,
+    mut steps: Vec<Step>,
+    width: &dyn Fn(&str) -> Option<usize>,
+    constants: &HashMap<String, i128>,
+    real: &mut Vec<Step>,
     comments: &mut Vec<Option<String>>,
 ) {
     drop_overwritten(&mut steps, width, constants);
@@ -195,7 +196,11 @@ fn split_comments(
 }
 
 fn is_net(
-    name: &str, at: &[usize], steps: &[Step], writers: &BTreeMap<&str, Vec<usize>>, width: &dyn Fn(&str) -> Option<usize>,
+    name: &str,
+    at: &[usize],
+    steps: &[Step],
+    writers: &BTreeMap<&str, Vec<usize>>,
+    width: &dyn Fn(&str) -> Option<usize>,
     constants: &HashMap<String, i128>,
 ) -> Result<bool, Fault> {
     let size = width(name).ok_or_else(|| Fault::Unknown(name.into()))?;

@@ -21,7 +21,11 @@ pub(super) struct Body {
 /// `[7:0] `, nothing for a bit.
 fn span(width: usize, signed: bool) -> String {
     let sign = if signed { "signed " } else { "" };
-    if width == 1 { sign.into() } else { format!("{sign}[{}:0] ", width - 1) }
+    if width == 1 {
+        sign.into()
+    } else {
+        format!("{sign}[{}:0] ", width - 1)
+    }
 }
 
 /// Writes a module whose block is a kernel, a list of connections or Verilog text.
@@ -252,27 +256,34 @@ impl<'a> Module<'a> {
     }
 
     fn header(&self) -> String {
-        let parameters: Vec<_> =
-            self.s.meta.parameters.iter().map(|p| format!("    parameter {} = {}", p.name, p.default)).collect();
+        let parameters: Vec<_> = self.s.meta.parameters.iter().map(|p| format!("    parameter {} = {}", p.name, p.default)).collect();
         let mut o = if parameters.is_empty() { String::new() } else { format!("#(\n{}\n) ", parameters.join(",\n")) };
-        let ports: Vec<_> = self.s.nets.iter().filter_map(|n| {
-            let direction = match n.kind {
-                AtomKind::InputParameter => "input wire",
-                AtomKind::OutputParameter if self.plan.procedural.contains(&n.raw) => "output reg",
-                AtomKind::OutputParameter => "output wire",
-                _ => return None,
-            };
-            Some(format!("    {direction} {}{}", span(n.width, n.signed), n.name))
-        }).collect();
+        let ports: Vec<_> = self
+            .s
+            .nets
+            .iter()
+            .filter_map(|n| {
+                let direction = match n.kind {
+                    AtomKind::InputParameter => "input wire",
+                    AtomKind::OutputParameter if self.plan.procedural.contains(&n.raw) => "output reg",
+                    AtomKind::OutputParameter => "output wire",
+                    _ => return None,
+                };
+                Some(format!("    {direction} {}{}", span(n.width, n.signed), n.name))
+            })
+            .collect();
         let _ = writeln!(o, "(\n{}\n);", ports.join(",\n"));
         o
     }
 
     /// Constants and labels that something reads.
     fn constants(&self) -> Result<String, Fault> {
-        let mut all: Vec<&Symbol> = self.symbols.iter()
+        let mut all: Vec<&Symbol> = self
+            .symbols
+            .iter()
             .filter(|(raw, s)| matches!(s.class, Class::Constant | Class::Label) && self.plan.read.contains(*raw))
-            .map(|x| x.1).collect();
+            .map(|x| x.1)
+            .collect();
         all.sort_by(|a, b| (a.class == Class::Label, a.value, &a.name).cmp(&(b.class == Class::Label, b.value, &b.name)));
         let mut o = String::new();
         for c in all {

@@ -94,8 +94,15 @@ fn bits_to_index(n: usize) -> usize {
 impl<'a> Expressions<'a> {
     pub(super) fn new(symbols: &'a HashMap<String, Symbol>, taken: HashSet<String>) -> Self {
         Expressions {
-            symbols, taken, uses: BTreeMap::new(), known: HashMap::new(), declarations: vec![], assigns: vec![], process: None,
-            before: vec![], head: vec![],
+            symbols,
+            taken,
+            uses: BTreeMap::new(),
+            known: HashMap::new(),
+            declarations: vec![],
+            assigns: vec![],
+            process: None,
+            before: vec![],
+            head: vec![],
         }
     }
 
@@ -399,5 +406,9 @@ impl<'a> Expressions<'a> {
 
 /// `[high:low]`, or `[low]` for one bit.
 fn range(low: usize, width: usize) -> String {
-    if width == 1 { format!("[{low}]") } else { format!("[{}:{low}]", low + width - 1) }
+    if width == 1 {
+        format!("[{low}]")
+    } else {
+        format!("[{}:{low}]", low + width - 1)
+    }
 }

@@ -16,8 +16,16 @@ pub(super) enum Expr {
     /// Zero-extend or truncate.
     Resize(Box<Expr>, usize),
     /// Bits from an offset on; without a width, as many as its place has.
-    Part { of: Box<Expr>, offset: Box<Expr>, width: Option<usize> },
-    SetBit { of: Box<Expr>, at: Box<Expr>, bit: Box<Expr> },
+    Part {
+        of: Box<Expr>,
+        offset: Box<Expr>,
+        width: Option<usize>,
+    },
+    SetBit {
+        of: Box<Expr>,
+        at: Box<Expr>,
+        bit: Box<Expr>,
+    },
     Sign(Box<Expr>, bool),
     Unary(Unary, Box<Expr>),
     Binary(Box<Expr>, Op, Box<Expr>),
@@ -185,11 +193,9 @@ impl Flatten<'_> {
     fn statement(&mut self, s: &VerilogStatement, out: &mut Vec<Step>) -> Result<(), Fault> {
         match s {
             VerilogStatement::Assignment(l, r) => out.push(self.assignment(l, r)?),
-            VerilogStatement::SliceAssignment { base, width, offset, replacement } => out.push(Step::Assign {
-                to: self.target(base)?,
-                part: Some((self.expr(offset)?, *width)),
-                value: self.expr(replacement)?,
-            }),
+            VerilogStatement::SliceAssignment { base, width, offset, replacement } => {
+                out.push(Step::Assign { to: self.target(base)?, part: Some((self.expr(offset)?, *width)), value: self.expr(replacement)? })
+            }
             VerilogStatement::If(c) => {
                 let test = self.expr(&c.test)?;
                 let known = test.fold(self.constants);
@@ -281,9 +287,7 @@ impl Flatten<'_> {
             VerilogExpression::Signed(x) => Expr::Sign(boxed(x)?, true),
             VerilogExpression::Unsigned(x) => Expr::Sign(boxed(x)?, false),
             VerilogExpression::Index(x, i) => Expr::Part { of: boxed(x)?, offset: boxed(i)?, width: Some(1) },
-            VerilogExpression::Slice(x, w, i) => {
-                Expr::Part { of: boxed(x)?, offset: boxed(i)?, width: (*w != Fit).then_some(*w) }
-            }
+            VerilogExpression::Slice(x, w, i) => Expr::Part { of: boxed(x)?, offset: boxed(i)?, width: (*w != Fit).then_some(*w) },
             VerilogExpression::IndexReplace(x, i, b) => Expr::SetBit { of: boxed(x)?, at: boxed(i)?, bit: boxed(b)? },
             VerilogExpression::Unary(op, x) => {
                 let op = match op {

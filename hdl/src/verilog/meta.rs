@@ -97,9 +97,7 @@ impl Meta {
             let first = |x: &[String]| x.first().cloned().unwrap_or_default();
             match t.name.as_str() {
                 MODULE => (meta.name, meta.doc) = (t.clock.clone(), t.inputs.clone()),
-                PARAMETER => meta.parameters.push(Parameter {
-                    name: t.clock.clone(), default: first(&t.inputs), value: first(&t.outputs),
-                }),
+                PARAMETER => meta.parameters.push(Parameter { name: t.clock.clone(), default: first(&t.inputs), value: first(&t.outputs) }),
                 VALUE => meta.values.push((t.clock.clone(), first(&t.inputs).parse().unwrap_or_default())),
                 _ => {}
             }

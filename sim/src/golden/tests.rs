@@ -70,7 +70,8 @@ fn case(random: &mut Random) -> Case {
             kept.into_iter().map(|row| Nonzero { row: row as u32, weight: weight(random) }).collect()
         };
         let columns: Vec<Vec<Nonzero>> = (0..sizes[l]).map(|_| column()).collect();
-        let weight_fraction = if weights == WeightForm::Codebook { random.from(12, 17) } else { weight_bits as i64 - random.from(-1, 2) } as i32;
+        let weight_fraction =
+            if weights == WeightForm::Codebook { random.from(12, 17) } else { weight_bits as i64 - random.from(-1, 2) } as i32;
         let bias = (0..rows).map(|_| if random.chance(0.3) { 0.0 } else { random.real(-2.0, 2.0) as f32 }).collect();
         let activation = if random.chance(0.5) { Activation::Relu } else { Activation::None };
         QuantizedLayer { name: format!("fc{l}"), rows, columns, codebook, weight_fraction, bias, activation }
@@ -87,9 +88,18 @@ fn case(random: &mut Random) -> Case {
         _ => RowOrder::Model,
     };
     let settings = Settings {
-        pes: random.size(1, 9), fifo_depth: 8, weights, weight_bits, run_bits: random.chance(0.7).then(|| random.size(2, 8)),
-        entries_per_word: 1 << random.size(0, 4), depths: Depths::default(), acc_bits: None, densities: Densities::Calibrated, rows,
-        input_scale: 1.0, input_offset: 0.0,
+        pes: random.size(1, 9),
+        fifo_depth: 8,
+        weights,
+        weight_bits,
+        run_bits: random.chance(0.7).then(|| random.size(2, 8)),
+        entries_per_word: 1 << random.size(0, 4),
+        depths: Depths::default(),
+        acc_bits: None,
+        densities: Densities::Calibrated,
+        rows,
+        input_scale: 1.0,
+        input_offset: 0.0,
     };
     Case { layers, settings, input, outputs }
 }
@@ -201,7 +211,11 @@ fn all_zero_inputs_give_biases_and_broadcast_nothing() {
         let input = vec![0; golden.inputs()];
         let trace = golden.trace(&input).unwrap();
         assert!(trace.layers[0].active.is_empty(), "seed {seed}");
-        assert_eq!(model.output_rows(trace.output()).unwrap(), *dense_integers(&case.layers, &model, &input).last().unwrap(), "seed {seed}");
+        assert_eq!(
+            model.output_rows(trace.output()).unwrap(),
+            *dense_integers(&case.layers, &model, &input).last().unwrap(),
+            "seed {seed}"
+        );
     }
 }
 
@@ -239,7 +253,8 @@ fn golden_is_near_the_float_reference() {
         let golden = Golden::new(&model.image).unwrap();
         let share = random.real(0.0, 1.0);
         let high = case.input.high * 0.05;
-        let sample: Vec<f32> = (0..golden.inputs()).map(|_| if random.chance(share) { random.real(-high, high) as f32 } else { 0.0 }).collect();
+        let sample: Vec<f32> =
+            (0..golden.inputs()).map(|_| if random.chance(share) { random.real(-high, high) as f32 } else { 0.0 }).collect();
         let trace = golden.trace(&model.quantize_input(&sample).unwrap()).unwrap();
         let float = Reference::new(&dequantize(&case.layers)).trace(&sample);
         let unit = |fraction: i32| 2f64.powi(-fraction);
@@ -261,7 +276,12 @@ fn golden_is_near_the_float_reference() {
             for row in 0..layer.rows {
                 let value = f64::from(found[row]) * unit(described.output_fraction);
                 let error = (value - float[l][row]).abs();
-                assert!(error <= bound[row], "seed {seed} layer {l} row {row}: {value} and {}, off by {error}, allowed {}", float[l][row], bound[row]);
+                assert!(
+                    error <= bound[row],
+                    "seed {seed} layer {l} row {row}: {value} and {}, off by {error}, allowed {}",
+                    float[l][row],
+                    bound[row]
+                );
                 compared += 1;
             }
             off = bound;
@@ -302,12 +322,27 @@ fn damaged_images_are_errors_or_results_but_never_panics() {
 /// A network of one row: every fault has one place.
 fn tiny() -> MemoryImage {
     let layer = QuantizedLayer {
-        name: "fc".into(), rows: 3, columns: vec![vec![Nonzero { row: 2, weight: 100 }], vec![]], codebook: None, weight_fraction: 6,
-        bias: vec![0.0; 3], activation: Activation::None,
+        name: "fc".into(),
+        rows: 3,
+        columns: vec![vec![Nonzero { row: 2, weight: 100 }], vec![]],
+        codebook: None,
+        weight_fraction: 6,
+        bias: vec![0.0; 3],
+        activation: Activation::None,
     };
     let settings = Settings {
-        pes: 2, fifo_depth: 8, weights: WeightForm::Direct, weight_bits: 8, run_bits: Some(2), entries_per_word: 1, depths: Depths::default(),
-        acc_bits: Some(24), densities: Densities::Calibrated, rows: RowOrder::Model, input_scale: 1.0, input_offset: 0.0,
+        pes: 2,
+        fifo_depth: 8,
+        weights: WeightForm::Direct,
+        weight_bits: 8,
+        run_bits: Some(2),
+        entries_per_word: 1,
+        depths: Depths::default(),
+        acc_bits: Some(24),
+        densities: Densities::Calibrated,
+        rows: RowOrder::Model,
+        input_scale: 1.0,
+        input_offset: 0.0,
     };
     let range = Range { low: -1.0, high: 1.0 };
     compile(&[layer], &settings, Calibration::Given { input: range, outputs: &[range] }).unwrap().model.image
@@ -332,7 +367,10 @@ fn a_damaged_image_is_refused_with_its_place() {
     assert_eq!(set(MemoryKind::Spmat, 0, 100 << 2 | 2), "image: pe 0, layer 0, column 0: entry 0 is for row 2 of 2");
     assert_eq!(set(MemoryKind::PtrOdd, 0, 2), "image: pe 0, layer 0, column 0: pointers 0 to 2, expected ascending ones up to 1");
     assert_eq!(set(MemoryKind::PtrEven, 1, 0), "image: pe 0, layer 0, column 1: pointers 1 to 0, expected ascending ones up to 1");
-    assert_eq!(set(MemoryKind::Bias, 1, 1 << 22 | 1 << 21), "image: pe 0, layer 0: the sum of row 1 can need 25 bits, the accumulator has 24");
+    assert_eq!(
+        set(MemoryKind::Bias, 1, 1 << 22 | 1 << 21),
+        "image: pe 0, layer 0: the sum of row 1 can need 25 bits, the accumulator has 24"
+    );
     let place = "image: layer 0 of the layer table: ";
     assert_eq!(record(|r| r.source_rows = 0), format!("{place}source_rows is 0, allowed are 1 to 2"));
     assert_eq!(record(|r| r.last_lanes = 3), format!("{place}last_lanes is 3, allowed are 1 to 2"));

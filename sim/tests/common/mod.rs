@@ -37,7 +37,8 @@ fn layers(rng: &mut ChaCha8Rng, sizes: &[usize], form: WeightForm, bits: usize) 
     let mut all = vec![];
     for (number, pair) in sizes.windows(2).enumerate() {
         let density: f64 = pick(rng, &[0.05, 0.2, 0.5, 1.0]);
-        let codebook: Vec<i16> = (0..1 << bits.min(8)).map(|c| if c == 0 { 0 } else { pick(rng, &[-32768, 32767, -1, 1, rng_value(c)]) }).collect();
+        let codebook: Vec<i16> =
+            (0..1 << bits.min(8)).map(|c| if c == 0 { 0 } else { pick(rng, &[-32768, 32767, -1, 1, rng_value(c)]) }).collect();
         let columns = (0..pair[0])
             .map(|_| {
                 let empty = rng.random_bool(0.2);
@@ -112,11 +113,15 @@ pub fn random_case(seed: u64) -> Case {
     let range = |rng: &mut ChaCha8Rng| Range { low: -rng.random_range(0.5..50.0), high: rng.random_range(0.5..50.0) };
     let input = range(&mut rng);
     let outputs: Vec<Range> = layers.iter().map(|_| range(&mut rng)).collect();
-    let compiled = compile(&layers, &settings, Calibration::Given { input, outputs: &outputs }).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    let compiled =
+        compile(&layers, &settings, Calibration::Given { input, outputs: &outputs }).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     let mut inputs: Vec<Vec<i16>> = vec![vec![0; sizes[0]], vec![-32768; sizes[0]]];
     for density in [0.1, 0.5, 1.0] {
-        inputs.push((0..sizes[0]).map(|_| if rng.random_bool(density) { (rng.next_u32() as i16) >> rng.random_range(0..12) } else { 0 }).collect());
+        inputs.push(
+            (0..sizes[0]).map(|_| if rng.random_bool(density) { (rng.next_u32() as i16) >> rng.random_range(0..12) } else { 0 }).collect(),
+        );
     }
-    let name = format!("seed {seed}: {pes} PEs, fifo {fifo_depth}, {form:?} {weight_bits} bits, run {:?}, sizes {sizes:?}", settings.run_bits);
+    let name =
+        format!("seed {seed}: {pes} PEs, fifo {fifo_depth}, {form:?} {weight_bits} bits, run {:?}, sizes {sizes:?}", settings.run_bits);
     Case { name, seed, model: compiled.model, inputs }
 }

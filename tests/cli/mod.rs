@@ -1,0 +1,13 @@
+//! One file per subject; `project` makes the small network that they run on.
+
+mod compress;
+mod demo;
+mod generate;
+mod help;
+mod infer;
+mod init;
+mod inspect;
+mod project;
+mod refused;
+#[cfg(feature = "verilator")]
+mod simulate;

@@ -1,0 +1,3 @@
+//! The `lacuna` command as its users meet it: arguments in; stdout, stderr, exit status and files out.
+
+mod cli;
