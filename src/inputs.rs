@@ -39,6 +39,7 @@ pub struct Job {
     pub golden: Golden,
     /// The file that the samples come from, and the array in it.
     pub file: PathBuf,
+    #[cfg_attr(not(feature = "verilator"), allow(dead_code))] // for the command that repeats a mismatch
     pub tensor: Option<String>,
     /// One activation per input of the network.
     pub inputs: Vec<Vec<i16>>,

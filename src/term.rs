@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 /// Ran, and the verdict is bad.
+#[cfg_attr(not(feature = "verilator"), allow(dead_code))] // golden runs alone have no verdict
 pub const BAD: u8 = 1;
 /// Could not run.
 const COULD_NOT_RUN: u8 = 2;

@@ -98,7 +98,7 @@ fn finish(bench: Bench, outcome: &Outcome, json: Option<&Path>) -> Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     term::note(format!("{}: {}", term::count(missed.len(), "missed bar"), missed.join("; ")));
-    Ok(ExitCode::FAILURE)
+    Ok(ExitCode::from(term::BAD))
 }
 
 /// A file of the data folder, which must be there.

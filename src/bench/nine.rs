@@ -79,7 +79,7 @@ fn rows(measured: &[Measured]) -> Vec<Row> {
     let row = |m: &Measured| {
         Row::new()
             .with("layer", m.shape.name)
-            .with("config", format!("{PES} PEs, {CONFIG}"))
+            .with_hidden("config", format!("{PES} PEs, {CONFIG}"))
             .with("fifo", m.fifo)
             .with("cycles", m.cycles)
             .with("table_iv_cycles", m.shape.table_iv.round() as u64)
@@ -90,10 +90,10 @@ fn rows(measured: &[Measured]) -> Vec<Row> {
             .with("over_simulator", rounded(m.over_simulator(), 4))
             .with("verilator", m.verilator)
             .with("bit_exact", m.exact)
-            .with("seed", SEED)
-            .with("mean_over_table_iv", mean(m.fifo, Measured::over_table_iv))
-            .with("mean_over_simulator", mean(m.fifo, Measured::over_simulator))
-            .with("mean_utilization", mean(m.fifo, |m| m.utilization))
+            .with_hidden("seed", SEED)
+            .with_hidden("mean_over_table_iv", mean(m.fifo, Measured::over_table_iv))
+            .with_hidden("mean_over_simulator", mean(m.fifo, Measured::over_simulator))
+            .with_hidden("mean_utilization", mean(m.fifo, |m| m.utilization))
     };
     FIFOS.iter().flat_map(|fifo| measured.iter().filter(|m| m.fifo == *fifo)).map(row).collect()
 }

@@ -8,7 +8,11 @@ use serde_json::Value;
 
 /// A flat object whose keys keep their order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Row(Vec<(&'static str, Value)>);
+pub struct Row {
+    entries: Vec<(&'static str, Value)>,
+    /// Of the entries, those that the table leaves out.
+    hidden: Vec<&'static str>,
+}
 
 impl Row {
     pub fn new() -> Row {
@@ -17,18 +21,23 @@ impl Row {
     /// Adds a key, which must be new.
     pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Row {
         assert!(self.get(key).is_none(), "a row has {key} once");
-        self.0.push((key, value.into()));
+        self.entries.push((key, value.into()));
         self
     }
+    /// Adds a key that only the JSON has: the table's lines around it say the same.
+    pub fn with_hidden(mut self, key: &'static str, value: impl Into<Value>) -> Row {
+        self.hidden.push(key);
+        self.with(key, value)
+    }
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
+        self.entries.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
     }
 }
 
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in &self.0 {
+        let mut map = serializer.serialize_map(Some(self.entries.len()))?;
+        for (key, value) in &self.entries {
             map.serialize_entry(key, value)?;
         }
         map.end()
@@ -142,10 +151,13 @@ impl Outcome {
             term::line(note)?;
         }
         let mut keys: Vec<&'static str> = vec![];
-        for (key, _) in self.rows.iter().flat_map(|r| &r.0) {
-            if !keys.contains(key) {
-                keys.push(key);
-            }
+        for row in &self.rows {
+            let shown = row.entries.iter().map(|(key, _)| *key).filter(|key| !row.hidden.contains(key));
+            shown.for_each(|key| {
+                if !keys.contains(&key) {
+                    keys.push(key)
+                }
+            });
         }
         let cell = |row: &Row, key: &str| row.get(key).map_or("-".to_string(), text);
         let rows: Vec<Vec<String>> = self.rows.iter().map(|r| keys.iter().map(|k| cell(r, k)).collect()).collect();

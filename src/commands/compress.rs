@@ -4,9 +4,13 @@ use crate::pipeline::{self, Compressed};
 use crate::staged::{self, Staged};
 use crate::term::{self, percent};
 use anyhow::Result;
+use lacuna_compress::compile::{LayerReport, RangeReport};
 use lacuna_compress::config::Config;
+use lacuna_compress::encode::RunCandidate;
 use lacuna_compress::error::grouped;
 use lacuna_compress::files::{write_container, write_image, Format};
+use lacuna_compress::prune::PruneReport;
+use lacuna_compress::quantize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -89,12 +93,7 @@ fn print(found: &Compressed, bytes: usize) -> Result<()> {
 }
 
 fn layers(found: &Compressed) -> Result<()> {
-    let row = |((p, q), r): ((&_, &_), &_)| {
-        let (p, q, r): (
-            &lacuna_compress::prune::PruneReport,
-            &lacuna_compress::quantize::LayerReport,
-            &lacuna_compress::compile::LayerReport,
-        ) = (p, q, r);
+    let row = |((p, q), r): ((&PruneReport, &quantize::LayerReport), &LayerReport)| {
         vec![
             p.name.clone(),
             grouped(r.rows),
@@ -130,7 +129,7 @@ fn layers(found: &Compressed) -> Result<()> {
 
 fn ranges(found: &Compressed) -> Result<()> {
     let report = &found.compiled.report;
-    let row = |name: &str, r: &lacuna_compress::compile::RangeReport, saturated: String, density: String| {
+    let row = |name: &str, r: &RangeReport, saturated: String, density: String| {
         let clipped = r.clipped.map_or(String::new(), grouped);
         vec![
             name.to_string(),
@@ -152,7 +151,7 @@ fn ranges(found: &Compressed) -> Result<()> {
 }
 
 fn encoding(found: &Compressed) -> Result<()> {
-    let row = |r: &lacuna_compress::compile::LayerReport| {
+    let row = |r: &LayerReport| {
         let entries: usize = r.entries_per_pe.iter().sum();
         let (least, most) = (r.entries_per_pe.iter().min().copied().unwrap_or(0), r.entries_per_pe.iter().max().copied().unwrap_or(0));
         vec![
@@ -186,7 +185,7 @@ fn encoding(found: &Compressed) -> Result<()> {
 
 fn run_bits(found: &Compressed) -> Result<()> {
     let run = &found.compiled.report.run;
-    let row = |c: &lacuna_compress::encode::RunCandidate| {
+    let row = |c: &RunCandidate| {
         let chosen = if c.run_bits == run.run_bits { "chosen" } else { "" };
         vec![c.run_bits.to_string(), grouped(c.padding), format!("{:.0}", c.cycles), grouped(c.bits), chosen.to_string()]
     };

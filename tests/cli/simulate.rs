@@ -58,14 +58,14 @@ fn with_fault(p: &Project, file: &str, from: &str, to: &str, command: &mut Comma
 #[test]
 fn faulty_hardware_is_located_and_the_printed_command_repeats_it() {
     let p = Project::compressed();
-    // ReLU passes negative sums, as those of row 1 of the second sample are
-    let fault = ["requantize.v", "relu .. negative", "1'b0 \\&\\& negative"];
+    // ReLU passes negative sums, as that of row 0 is for the second sample
+    let fault = ["requantize.v", "relu .. negative", r"relu \&\& !relu"];
     let first = with_fault(&p, fault[0], fault[1], fault[2], &mut p.command(&[&SIMULATE[..], &["-o", "out.npy"]].concat()));
     assert_eq!(first.code, Some(1), "{first:?}");
     let lines: Vec<&str> = first.stdout.lines().collect();
     assert_eq!(lines.len(), 2, "{first:?}");
     let place = lines[0];
-    assert!(place.starts_with("sample 1: layer 0 (fc1), PE 1, row 0, cycle ") && place.contains(": expected 0, got -"), "{place}");
+    assert!(place.starts_with("sample 1: layer 0 (fc1), PE 0, row 0, cycle ") && place.contains(": expected 0, got -"), "{place}");
     assert!(!p.names().contains(&"out.npy".to_string()), "wrong outputs are not written");
 
     let again = lines[1].strip_prefix("repeat with: lacuna ").unwrap();
