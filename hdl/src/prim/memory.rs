@@ -15,7 +15,7 @@ pub enum Style {
     Auto,
 }
 
-/// `memory.v`, `block_memory.v` or `small_memory.v`: read data one cycle after `read_enable`.
+/// `memory.v`: read data one cycle after `read_enable`.
 ///
 /// The module that holds it must have the parameters `PRELOAD` and `IMAGE`: the file that preloads it
 /// is IMAGE followed by the name given here and `.mem`.
@@ -61,18 +61,18 @@ impl Logic for Memory {
         self.read_data.connect();
     }
     fn hdl(&self) -> Verilog {
-        let (module, code) = match self._style {
-            Style::Block => ("block_memory", include_str!("block_memory.v")),
-            Style::Small => ("small_memory", include_str!("small_memory.v")),
-            Style::Auto => ("memory", include_str!("memory.v")),
+        let style = match self._style {
+            Style::Block => "block",
+            Style::Small => "distributed",
+            Style::Auto => "auto",
         };
         let preload = match &self._file {
             Some(file) => format!(", .PRELOAD(PRELOAD), .FILE({{IMAGE, \"{file}.mem\"}})"),
             None => String::new(),
         };
         let (width, depth, address) = (self._width, self._depth, address_bits(self._depth));
-        let name = format!("{module} #(.WIDTH({width}), .DEPTH({depth}), .ADDRESS({address}){preload})");
-        Verilog::Blackbox(BlackBox { name, code: code.into() })
+        let name = format!("memory #(.WIDTH({width}), .DEPTH({depth}), .ADDRESS({address}), .STYLE(\"{style}\"){preload})");
+        Verilog::Blackbox(BlackBox { name, code: include_str!("memory.v").into() })
     }
 }
 

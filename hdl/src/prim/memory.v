@@ -2,11 +2,13 @@
 //
 // Reading takes one cycle: read_data holds the word of the last read_enable until the next one.
 // A word read in the cycle in which it is written reads as its old value.
+// STYLE is the kind of RAM for synthesis: "block", "distributed", or "auto" for what the tool thinks best.
 // With PRELOAD the words start as the file FILE says ($readmemh), else undefined.
 module memory #(
     parameter WIDTH = 8,
     parameter DEPTH = 16,
     parameter ADDRESS = 4,
+    parameter STYLE = "auto",
     parameter PRELOAD = 0,
     parameter FILE = ""
 ) (
@@ -20,6 +22,9 @@ module memory #(
 );
     // an array of one word has no address bits
     localparam WORDS = (DEPTH < 2) ? 2 : DEPTH;
+    // only synthesis reads the style
+    wire unused_style = (STYLE == "auto");
+    (* ram_style = STYLE *)
     reg [WIDTH-1:0] words [0:WORDS-1];
     generate
         if (PRELOAD != 0) begin : image
