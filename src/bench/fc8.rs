@@ -25,7 +25,7 @@ const PES: usize = 64;
 const ROWS: usize = 1000;
 const CLASS: usize = 708;
 /// Stated share of inputs that are not zero. The image at hand has 1,759 of 4,096.
-const DENSITY: f64 = 0.43;
+const DENSITY: f64 = 0.375;
 /// What Table III of the EIE paper states for this layer.
 const TABLE_III: f64 = 0.375;
 const SEED: u64 = 1;

@@ -7,7 +7,7 @@
 //! stay together.
 
 use super::flatten::Step;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// A step of a process, with the comment before it.
 type Noted = (Step, Option<String>);
@@ -23,7 +23,8 @@ pub(super) fn slice(process: Vec<Noted>, is_state: &dyn Fn(&str) -> bool) -> Vec
             }
         });
     }
-    let together: HashSet<String> = targets.iter().filter(|x| is_state(x) || read_early(&process, x)).cloned().collect();
+    let last_write = last_writes(&process);
+    let together: HashSet<String> = targets.iter().filter(|x| is_state(x) || needs_order(&process, x, &last_write)).cloned().collect();
     let alone = targets.iter().filter(|x| !together.contains(*x)).map(|x| HashSet::from([x.clone()]));
     let parts: Vec<HashSet<String>> = alone.chain((!together.is_empty()).then(|| together.clone())).collect();
     if parts.len() < 2 {
@@ -33,18 +34,32 @@ pub(super) fn slice(process: Vec<Noted>, is_state: &dyn Fn(&str) -> bool) -> Vec
     parts.iter().map(part).collect()
 }
 
-/// Is the signal read before its last assignment? Then the order of the kernel counts.
-fn read_early(process: &[Noted], name: &str) -> bool {
-    let mut last_write = 0;
-    let mut first_read = usize::MAX;
+/// The place of each signal's last assignment.
+fn last_writes(process: &[Noted]) -> HashMap<String, usize> {
+    let mut last = HashMap::new();
     for (k, (step, _)) in process.iter().enumerate() {
-        step.touches(&mut |x, write| match (x == name, write) {
-            (true, true) => last_write = k,
-            (true, false) => first_read = first_read.min(k),
-            _ => {}
+        step.touches(&mut |x, write| {
+            if write {
+                last.insert(x.to_string(), k);
+            }
         });
     }
-    first_read <= last_write
+    last
+}
+
+/// Does the order of the kernel count for this signal: is it read before its last assignment, or does it read something
+/// that is assigned again later?
+fn needs_order(process: &[Noted], name: &str, last_write: &HashMap<String, usize>) -> bool {
+    let wanted = HashSet::from([name.to_string()]);
+    let own = last_write.get(name).copied().unwrap_or(0);
+    process.iter().enumerate().any(|(k, (step, _))| {
+        let mut ordered = false;
+        step.touches(&mut |x, write| ordered |= !write && x == name && k <= own);
+        if let Some(part) = keep(step, &wanted) {
+            part.touches(&mut |x, write| ordered |= !write && last_write.get(x).is_some_and(|last| *last >= k));
+        }
+        ordered
+    })
 }
 
 /// What of a step assigns one of the signals.
