@@ -82,20 +82,34 @@ fn nonzero(rng: &mut ChaCha8Rng, bits: usize) -> i32 {
     }
 }
 
-/// The case of a seed.
+/// The case of a seed: small and quick to build.
 pub fn random_case(seed: u64) -> Case {
+    build(seed, None)
+}
+
+/// The case of a seed, anywhere in what is legal: any queue, code and run widths, the narrowest accumulator, depths
+/// beyond the need, more PEs.
+pub fn wide_case(seed: u64) -> Case {
+    build(seed, Some(ChaCha8Rng::seed_from_u64(seed ^ 0x5eed)))
+}
+
+fn build(seed: u64, mut wide: Option<ChaCha8Rng>) -> Case {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let pes = pick(&mut rng, &[1, 2, 3, 4, 5, 8, 16]);
+    let mut pes = pick(&mut rng, &[1, 2, 3, 4, 5, 8, 16]);
     let form = if rng.random_bool(0.7) { WeightForm::Codebook } else { WeightForm::Direct };
-    let weight_bits = match form {
+    let mut weight_bits = match form {
         WeightForm::Codebook => rng.random_range(2..=6),
         WeightForm::Direct => pick(&mut rng, &[2, 5, 8, 12, 16]),
     };
+    if let Some(wide) = &mut wide {
+        pes = pick(wide, &[1, 3, 6, 20, 33]);
+        weight_bits = wide.random_range(2..=if form == WeightForm::Codebook { 8 } else { 16 });
+    }
     let depth = rng.random_range(1..4);
     let sizes: Vec<usize> = (0..=depth).map(|_| pick(&mut rng, &[1, 2, 7, 16, 33, 60, 100])).collect();
     let layers = layers(&mut rng, &sizes, form, weight_bits);
     let fifo_depth = pick(&mut rng, &[1, 2, 3, 4, 8, 9, 32]);
-    let settings = Settings {
+    let mut settings = Settings {
         pes,
         fifo_depth,
         weights: form,
@@ -113,6 +127,22 @@ pub fn random_case(seed: u64) -> Case {
     let range = |rng: &mut ChaCha8Rng| Range { low: -rng.random_range(0.5..50.0), high: rng.random_range(0.5..50.0) };
     let input = range(&mut rng);
     let outputs: Vec<Range> = layers.iter().map(|_| range(&mut rng)).collect();
+    if let Some(wide) = &mut wide {
+        settings.fifo_depth = wide.random_range(1..=64);
+        settings.run_bits = if wide.random_bool(0.3) { None } else { Some(wide.random_range(2..=8)) };
+        settings.acc_bits = None;
+        let calibration = Calibration::Given { input, outputs: &outputs };
+        let exact = compile(&layers, &settings, calibration).unwrap_or_else(|e| panic!("seed {seed}: {e}")).model.arch().clone();
+        let mut more = |depth: usize| Some(depth + wide.random_range(0..9));
+        settings.depths = Depths {
+            spmat: more(exact.spmat_depth),
+            ptr: more(exact.ptr_depth),
+            act: more(exact.act_depth),
+            acc: more(exact.acc_depth),
+            bias: more(exact.bias_depth),
+            max_layers: more(exact.max_layers),
+        };
+    }
     let compiled =
         compile(&layers, &settings, Calibration::Given { input, outputs: &outputs }).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     let mut inputs: Vec<Vec<i16>> = vec![vec![0; sizes[0]], vec![-32768; sizes[0]]];
@@ -121,7 +151,9 @@ pub fn random_case(seed: u64) -> Case {
             (0..sizes[0]).map(|_| if rng.random_bool(density) { (rng.next_u32() as i16) >> rng.random_range(0..12) } else { 0 }).collect(),
         );
     }
-    let name =
-        format!("seed {seed}: {pes} PEs, fifo {fifo_depth}, {form:?} {weight_bits} bits, run {:?}, sizes {sizes:?}", settings.run_bits);
+    let name = format!(
+        "seed {seed}: {pes} PEs, fifo {}, {form:?} {weight_bits} bits, run {:?}, sizes {sizes:?}",
+        settings.fifo_depth, settings.run_bits
+    );
     Case { name, seed, model: compiled.model, inputs }
 }
