@@ -71,6 +71,7 @@ pub fn arch_of(a: &AcceleratorConfig, model: Option<&Arch>) -> Result<Arch> {
         bias_depth: take(a.bias_depth, |m| m.bias_depth),
         acc_bits: a.acc_bits,
         max_layers: take(a.max_layers, |m| m.max_layers),
+        ese: None,
     };
     arch.validate()?;
     Ok(arch)

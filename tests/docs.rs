@@ -127,6 +127,7 @@ fn worked_example_is_what_the_code_makes() {
         bias_depth: 4,
         acc_bits: 40,
         max_layers: 1,
+        ese: None,
     };
     let shows = |text: &str| assert!(page.contains(text), "docs/formats.md does not show {text}");
     shows(&format!("```text\n{}```", arch.canonical()));

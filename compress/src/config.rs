@@ -324,6 +324,7 @@ impl AcceleratorConfig {
             bias_depth: self.bias_depth.or(1),
             acc_bits: self.acc_bits,
             max_layers: self.max_layers.or(1),
+            ese: None,
         };
         arch.validate().map_err(|e| e.to_string())
     }

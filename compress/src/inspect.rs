@@ -131,7 +131,7 @@ fn network_table(model: &Model, filter: &Filter) -> Table {
 }
 
 fn section_table(image: &MemoryImage, filter: &Filter) -> Table {
-    let shown = |s: &&Section| **s == Section::Layers || filter.pe.is_none_or(|pe| pe == s.pe());
+    let shown = |s: &&Section| matches!(s, Section::Layers | Section::Parameters) || filter.pe.is_none_or(|pe| pe == s.pe());
     let row = |s: &Section| {
         let words = &image.sections[s];
         let numbers = [words.len(), s.kind().depth(&image.arch), words.width()].map(grouped);

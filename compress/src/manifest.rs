@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::model::Activation;
 use crate::spec::arch::ACT_BITS;
 use crate::spec::container::{self, Contents};
-use crate::spec::{fixed, Arch, LayerRecord, MemoryImage, Section};
+use crate::spec::program::{Op, Source};
+use crate::spec::{fixed, Arch, LayerRecord, MemoryImage, MemoryKind, Section};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -179,5 +180,137 @@ impl Model {
     pub fn output_in_model_order(&self, positions: &[i16]) -> Result<Vec<f32>, Error> {
         let fraction = self.network.output_fraction;
         Ok(self.output_rows(positions)?.iter().map(|v| fixed::dequantize(i64::from(*v), fraction) as f32).collect())
+    }
+}
+
+/// The recurrent network in an image of the ESE kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecurrentNetwork {
+    pub input_size: usize,
+    pub output_size: usize,
+    /// Fraction lengths of the 16-bit inputs and outputs.
+    pub input_fraction: i32,
+    pub output_fraction: i32,
+    /// The sequence is to be presented from its last step to its first.
+    pub reverse: bool,
+    /// Weights, biases and peepholes of the dense model.
+    pub parameters: usize,
+    pub lstm: Vec<NetworkLstm>,
+    pub layers: Vec<NetworkLayer>,
+}
+
+/// An LSTM layer of a [`RecurrentNetwork`], and where its state lies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkLstm {
+    pub name: String,
+    pub inputs: usize,
+    pub cells: usize,
+    pub hidden: usize,
+    pub peepholes: bool,
+    pub projection: bool,
+    /// Of all matrices of the layer.
+    pub nonzeros: usize,
+    pub padding: usize,
+    pub parameters: usize,
+    /// Of x, h and c.
+    pub input_fraction: i32,
+    pub hidden_fraction: i32,
+    pub cell_fraction: i32,
+    /// Address of h in a channel's vector memory, of c in its cell memory.
+    pub hidden_base: usize,
+    pub cell_base: usize,
+}
+
+/// The manifest's tables of an image of the ESE kind.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecurrentManifest {
+    accelerator: Arch,
+    recurrent: RecurrentNetwork,
+}
+
+/// A compiled recurrent network: the image, and what a program must know to feed it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecurrentModel {
+    pub image: MemoryImage,
+    pub network: RecurrentNetwork,
+}
+
+impl RecurrentModel {
+    pub fn arch(&self) -> &Arch {
+        &self.image.arch
+    }
+
+    /// The program of the image.
+    pub fn program(&self) -> Vec<Op> {
+        self.image.sections.get(&Section::Layers).map(Op::read_all).unwrap_or_default()
+    }
+
+    /// The bytes of the container file.
+    pub fn to_container(&self) -> Result<Vec<u8>, Error> {
+        self.check()?;
+        let manifest = RecurrentManifest { accelerator: self.image.arch.clone(), recurrent: self.network.clone() };
+        let manifest = toml::to_string(&manifest).map_err(|e| Error::Manifest(e.to_string()))?;
+        Ok(container::write(&Contents { image: self.image.clone(), manifest, orders: BTreeMap::new() }))
+    }
+
+    /// Reads a container. Errors: damage of any kind, a network that is not recurrent, and a manifest that the image contradicts.
+    pub fn from_container(bytes: &[u8]) -> Result<RecurrentModel, Error> {
+        let contents = container::read(bytes)?;
+        let manifest: RecurrentManifest = toml::from_str(&contents.manifest).map_err(|e| Error::Manifest(e.to_string()))?;
+        let model = RecurrentModel { image: contents.image, network: manifest.recurrent };
+        model.check()?;
+        Ok(model)
+    }
+
+    /// Does the manifest describe the program?
+    fn check(&self) -> Result<(), Error> {
+        let n = &self.network;
+        let fault = |text: String| Err(Error::Manifest(text));
+        let ops = self.program();
+        let Some(first) = ops.first().filter(|op| op.source == Source::Input) else {
+            return fault("the program does not begin with the input".into());
+        };
+        if !ops.last().is_some_and(|op| op.last) {
+            return fault("the program has no last operation".into());
+        }
+        let outputs: Vec<usize> = ops.iter().filter(|op| op.output).map(|op| op.count).collect();
+        if first.columns != n.input_size || outputs != [n.output_size] {
+            return fault(format!(
+                "it describes {} inputs and {} outputs, the program {} and {outputs:?}",
+                n.input_size, n.output_size, first.columns
+            ));
+        }
+        let limit = fixed::MAX_FRACTION;
+        let fractions = n.lstm.iter().flat_map(|l| [l.input_fraction, l.hidden_fraction, l.cell_fraction]);
+        if fractions.chain([n.input_fraction, n.output_fraction]).any(|f| !(-limit..=limit).contains(&f)) {
+            return fault(format!("a fraction length is beyond -{limit} to {limit}"));
+        }
+        let arch = self.arch();
+        let depth = |kind: MemoryKind| kind.depth(arch);
+        match n.lstm.iter().find(|l| l.hidden_base + l.hidden > depth(MemoryKind::ActA) || l.cell_base + l.cells > depth(MemoryKind::ActB))
+        {
+            Some(layer) => fault(format!("layer {}: its state lies beyond the memories", layer.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// One time step's values as the accelerator takes them.
+    pub fn quantize_input(&self, values: &[f32]) -> Result<Vec<i16>, Error> {
+        let n = &self.network;
+        if values.len() != n.input_size {
+            return Err(Error::Network(format!("the step has {} values, the network {} inputs", values.len(), n.input_size)));
+        }
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(Error::Network(format!("value {at} of the step is {}", values[at])));
+        }
+        Ok(values.iter().map(|v| fixed::quantize(f64::from(*v), ACT_BITS, n.input_fraction) as i16).collect())
+    }
+
+    /// Results as real numbers.
+    pub fn dequantize_output(&self, values: &[i16]) -> Vec<f32> {
+        values.iter().map(|v| fixed::dequantize(i64::from(*v), self.network.output_fraction) as f32).collect()
     }
 }

@@ -53,6 +53,84 @@ impl Dense {
     }
 }
 
+/// The function of the candidate gate g.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Candidate {
+    #[default]
+    Tanh,
+    Sigmoid,
+}
+
+/// Gates in the order that Lacuna keeps them, whatever that of a model file is.
+pub const GATES: [char; 4] = ['i', 'f', 'g', 'o'];
+
+/// An LSTM layer (`i f g o`, see [`GATES`]; peepholes `i f o`):
+///
+/// ```text
+/// i = sigmoid(Wxi x + Whi h' + pi c' + bi)   f = sigmoid(Wxf x + Whf h' + pf c' + bf)
+/// g = candidate(Wxg x + Whg h' + bg)         c = f c' + i g
+/// o = sigmoid(Wxo x + Who h' + po c + bo)    m = o tanh(c)      h = P m, or m
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct LstmLayer {
+    pub name: String,
+    /// Of each gate, cells x inputs.
+    pub input_weights: [Matrix; 4],
+    /// Of each gate, cells x hidden.
+    pub hidden_weights: [Matrix; 4],
+    /// Of each gate, one value per cell; what a framework adds at run time (a forget bias) is in it.
+    pub bias: [Vec<f32>; 4],
+    /// Of the gates i f o, one value per cell.
+    pub peepholes: Option<[Vec<f32>; 3]>,
+    /// hidden x cells; without one h is m.
+    pub projection: Option<Matrix>,
+    pub candidate: Candidate,
+}
+
+impl LstmLayer {
+    pub fn inputs(&self) -> usize {
+        self.input_weights[0].columns
+    }
+    pub fn cells(&self) -> usize {
+        self.input_weights[0].rows
+    }
+    /// Values of h.
+    pub fn hidden(&self) -> usize {
+        self.projection.as_ref().map_or(self.cells(), |p| p.rows)
+    }
+    /// Weights, biases and peepholes.
+    pub fn parameters(&self) -> usize {
+        let gates = self.input_weights.iter().chain(&self.hidden_weights).chain(&self.projection);
+        let vectors = self.bias.iter().chain(self.peepholes.iter().flatten());
+        gates.map(|m| m.data.len()).sum::<usize>() + vectors.map(Vec::len).sum::<usize>()
+    }
+}
+
+/// A recurrent network as imported, for one direction of time: LSTM layers, then fully connected ones, all in every step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recurrent {
+    /// At least one.
+    pub lstm: Vec<LstmLayer>,
+    pub layers: Vec<DenseLayer>,
+    /// The sequence is to be presented from its last step to its first.
+    pub reverse: bool,
+}
+
+impl Recurrent {
+    pub fn inputs(&self) -> usize {
+        self.lstm.first().map_or(0, LstmLayer::inputs)
+    }
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map(|l| l.weights.rows).or(self.lstm.last().map(LstmLayer::hidden)).unwrap_or(0)
+    }
+    /// Weights, biases and peepholes.
+    pub fn parameters(&self) -> usize {
+        let dense = self.layers.iter().map(|l| l.weights.data.len() + l.bias.len());
+        self.lstm.iter().map(LstmLayer::parameters).chain(dense).sum()
+    }
+}
+
 /// One non-zero of a quantized matrix: its row, and its code (codebook) or value (direct).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nonzero {

@@ -49,6 +49,7 @@ pub(super) fn pack(
     for section in sections(&image.arch) {
         let words = match section {
             Section::Pe(pe, kind) => pe_words(layers, numbers, encoded, &records, &image.arch, usize::from(pe), kind),
+            Section::Parameters => unreachable!("an accelerator without `ese` has no parameter memory"),
             Section::Layers => {
                 let mut table = Words::zeroed(LayerRecord::BITS, records.len());
                 records.iter().enumerate().for_each(|(l, record)| record.write(&mut table, l));
@@ -97,6 +98,7 @@ fn architecture(
         bias_depth: need("bias", "biases", running(&|layer, _| rows(layer), &|sum| sum), d.bias)?,
         acc_bits,
         max_layers: d.max_layers.unwrap_or(layers.len()),
+        ese: None,
     };
     arch.validate()?;
     if layers.len() > arch.max_layers {

@@ -17,7 +17,21 @@ pub enum WeightForm {
     Direct,
 }
 
-/// An accelerator of the EIE kind.
+/// What an accelerator of the ESE kind has beside the sparse engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ese {
+    /// Sequences that run side by side on the same weights, 1..=32.
+    pub channels: usize,
+    /// Words of a channel's cell memory: the cells of all LSTM layers, 1..=65,535.
+    pub cell_depth: usize,
+    /// Most values of an input vector, 1..=65,535.
+    pub input_depth: usize,
+    /// Most values of an output vector, 1..=65,535.
+    pub output_depth: usize,
+}
+
+/// An accelerator: of the EIE kind (layers from one start), or with `ese` of the ESE kind (an LSTM, step after step).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arch {
@@ -36,16 +50,20 @@ pub struct Arch {
     pub spmat_depth: usize,
     /// Pointers in each of the two banks of a PE, 1..=1,048,576.
     pub ptr_depth: usize,
-    /// Activations in each of the two buffers of a PE, 1..=65,535.
+    /// EIE: activations in each of the two buffers of a PE. ESE: words of a channel's vector memory. 1..=65,535.
     pub act_depth: usize,
-    /// Accumulators of a PE: the rows of one layer that it computes, 1..=65,535.
+    /// EIE: accumulators of a PE, the rows of one layer that it computes. ESE: words of each accumulator memory of
+    /// a PE, its cells of one LSTM layer or its rows of another. 1..=65,535.
     pub acc_depth: usize,
-    /// Biases of a PE: its rows over all layers, 1..=65,536.
+    /// EIE: biases of a PE, its rows over all layers. ESE: words of the parameter memory, one for each cell and each
+    /// row with a bias over all layers. 1..=65,536.
     pub bias_depth: usize,
     /// Bits of an accumulator, 24..=48.
     pub acc_bits: usize,
-    /// Entries of the layer table: the layers that one start can run, 1..=16.
+    /// EIE: entries of the layer table, the layers that one start can run. ESE: operations of a step. 1..=16.
     pub max_layers: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ese: Option<Ese>,
 }
 
 /// A rule of [`Arch`] that does not hold: the field, what was found, what is allowed.
@@ -101,7 +119,23 @@ impl Arch {
         range("acc_depth", self.acc_depth, 1, 65_535, "a PE has 1 to 65,535 accumulators")?;
         range("bias_depth", self.bias_depth, 1, 65_536, "a PE holds 1 to 65,536 biases")?;
         range("acc_bits", self.acc_bits, 24, 48, "an accumulator has 24 to 48 bits")?;
-        range("max_layers", self.max_layers, 1, 16, "the layer table holds 1 to 16 layers")
+        range("max_layers", self.max_layers, 1, 16, "the layer table holds 1 to 16 layers")?;
+        if let Some(ese) = &self.ese {
+            range("ese.channels", ese.channels, 1, 32, "1 to 32 channels are supported")?;
+            range("ese.cell_depth", ese.cell_depth, 1, 65_535, "a channel has 1 to 65,535 cells")?;
+            range("ese.input_depth", ese.input_depth, 1, 65_535, "an input vector has 1 to 65,535 values")?;
+            range("ese.output_depth", ese.output_depth, 1, 65_535, "an output vector has 1 to 65,535 values")?;
+        }
+        Ok(())
+    }
+
+    /// Channels of an accelerator of the ESE kind; 1 for the EIE kind, which has one vector under way.
+    pub fn channels(&self) -> usize {
+        self.ese.as_ref().map_or(1, |e| e.channels)
+    }
+    /// Bits of a word of the parameter memory (ESE): four biases of `acc_bits`, three peephole weights of 16.
+    pub fn parameter_bits(&self) -> usize {
+        4 * self.acc_bits + 3 * ACT_BITS
     }
 
     /// Bits of one entry: weight (or code) and zero run.
@@ -149,9 +183,19 @@ impl Arch {
             WeightForm::Codebook => "codebook",
             WeightForm::Direct => "direct",
         };
+        let (kind, more) = match &self.ese {
+            None => ("eie", String::new()),
+            Some(e) => (
+                "ese",
+                format!(
+                    "channels={}\ncell_depth={}\ninput_depth={}\noutput_depth={}\n",
+                    e.channels, e.cell_depth, e.input_depth, e.output_depth
+                ),
+            ),
+        };
         format!(
-            "lacuna eie format {FORMAT_VERSION}\npes={}\nfifo_depth={}\nweights={weights}\nweight_bits={}\nrun_bits={}\n\
-             entries_per_word={}\nspmat_depth={}\nptr_depth={}\nact_depth={}\nacc_depth={}\nbias_depth={}\nacc_bits={}\nmax_layers={}\n",
+            "lacuna {kind} format {FORMAT_VERSION}\npes={}\nfifo_depth={}\nweights={weights}\nweight_bits={}\nrun_bits={}\n\
+             entries_per_word={}\nspmat_depth={}\nptr_depth={}\nact_depth={}\nacc_depth={}\nbias_depth={}\nacc_bits={}\nmax_layers={}\n{more}",
             self.pes,
             self.fifo_depth,
             self.weight_bits,
@@ -192,6 +236,7 @@ mod tests {
             bias_depth: 32,
             acc_bits: 40,
             max_layers: 4,
+            ese: None,
         }
     }
 

@@ -202,6 +202,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents, ContainerError> {
         at = end;
         let section = match MemoryKind::from_code(u32::from(code)) {
             Some(MemoryKind::Layers) => Some(Section::Layers),
+            Some(MemoryKind::Bias) if contents.image.arch.ese.is_some() => Some(Section::Parameters),
             Some(kind) => Some(Section::Pe(pe, kind)),
             None => None,
         };

@@ -11,8 +11,12 @@
 
 use super::arch::{address_bits, Arch, ACT_BITS};
 use super::image::Words;
+use super::program::Op;
 
 /// A memory of the accelerator. The number is its code in the `MEM_SELECT` register.
+///
+/// An accelerator of the ESE kind has the same numbers for its own memories: one parameter memory in place of the PEs'
+/// biases, and each channel's vectors and cells in place of the PEs' activation buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum MemoryKind {
@@ -23,15 +27,15 @@ pub enum MemoryKind {
     /// Pointers with odd numbers.
     PtrOdd = 2,
     /// Start values of the accumulators: bias at the accumulator's fraction length, plus the
-    /// rounding constant of the layer's requantization.
+    /// rounding constant of the layer's requantization. ESE: the parameter memory (see [`super::program::Parameters`]).
     Bias = 3,
     /// Shared weights: layer `l`'s code `c` at `l << weight_bits | c`. Absent when weights are direct.
     Codebook = 4,
-    /// Activation buffer read by layers 0, 2, 4, ... and written by the others.
+    /// Activation buffer read by layers 0, 2, 4, ... and written by the others. ESE: a channel's vectors.
     ActA = 5,
-    /// Activation buffer read by layers 1, 3, 5, ... and written by the others.
+    /// Activation buffer read by layers 1, 3, 5, ... and written by the others. ESE: a channel's cells.
     ActB = 6,
-    /// The layer table, one for all PEs.
+    /// The layer table, one for all PEs. ESE: the program (see [`super::program::Op`]).
     Layers = 7,
 }
 
@@ -65,14 +69,24 @@ impl MemoryKind {
             MemoryKind::Layers => "layers",
         }
     }
+    /// How many of it there are: one a PE, one a channel, or one.
+    pub fn count(self, arch: &Arch) -> usize {
+        match (self, &arch.ese) {
+            (MemoryKind::Layers, _) | (MemoryKind::Bias, Some(_)) => 1,
+            (MemoryKind::ActA | MemoryKind::ActB, Some(ese)) => ese.channels,
+            _ => arch.pes,
+        }
+    }
     /// Bits of a word.
     pub fn width(self, arch: &Arch) -> usize {
         match self {
             MemoryKind::Spmat => arch.word_bits(),
             MemoryKind::PtrEven | MemoryKind::PtrOdd => arch.ptr_bits(),
+            MemoryKind::Bias if arch.ese.is_some() => arch.parameter_bits(),
             MemoryKind::Bias => arch.acc_bits,
             MemoryKind::Codebook => arch.weight_value_bits(),
             MemoryKind::ActA | MemoryKind::ActB => ACT_BITS,
+            MemoryKind::Layers if arch.ese.is_some() => Op::BITS,
             MemoryKind::Layers => LayerRecord::BITS,
         }
     }
@@ -83,7 +97,8 @@ impl MemoryKind {
             MemoryKind::PtrEven | MemoryKind::PtrOdd => arch.ptr_depth,
             MemoryKind::Bias => arch.bias_depth,
             MemoryKind::Codebook => arch.codebook_depth(),
-            MemoryKind::ActA | MemoryKind::ActB => arch.act_depth,
+            MemoryKind::ActA => arch.act_depth,
+            MemoryKind::ActB => arch.ese.as_ref().map_or(arch.act_depth, |ese| ese.cell_depth),
             MemoryKind::Layers => arch.max_layers,
         }
     }
@@ -105,6 +120,9 @@ impl MemoryKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Section {
     Pe(u16, MemoryKind),
+    /// The parameter memory of an accelerator of the ESE kind.
+    Parameters,
+    /// The layer table, or the program of an accelerator of the ESE kind.
     Layers,
 }
 
@@ -112,20 +130,22 @@ impl Section {
     pub fn kind(self) -> MemoryKind {
         match self {
             Section::Pe(_, kind) => kind,
+            Section::Parameters => MemoryKind::Bias,
             Section::Layers => MemoryKind::Layers,
         }
     }
-    /// The PE, 0 for the layer table.
+    /// The PE, 0 for what there is one of.
     pub fn pe(self) -> usize {
         match self {
             Section::Pe(pe, _) => usize::from(pe),
-            Section::Layers => 0,
+            Section::Parameters | Section::Layers => 0,
         }
     }
     /// The name without suffix of the file that preloads this memory.
     pub fn file_stem(self) -> String {
         match self {
             Section::Pe(pe, kind) => format!("pe{pe}_{}", kind.name()),
+            Section::Parameters => "parameters".into(),
             Section::Layers => "layers".into(),
         }
     }
@@ -135,6 +155,7 @@ impl std::fmt::Display for Section {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
             Section::Pe(pe, kind) => write!(f, "pe {pe} {}", kind.name()),
+            Section::Parameters => write!(f, "parameters"),
             Section::Layers => write!(f, "layer table"),
         }
     }
@@ -143,14 +164,14 @@ impl std::fmt::Display for Section {
 /// The memories of one PE that a model fills, in checking order.
 pub fn pe_sections(arch: &Arch) -> Vec<MemoryKind> {
     let kinds = [MemoryKind::Spmat, MemoryKind::PtrEven, MemoryKind::PtrOdd, MemoryKind::Bias, MemoryKind::Codebook];
-    kinds.into_iter().filter(|k| k.depth(arch) > 0).collect()
+    kinds.into_iter().filter(|k| k.depth(arch) > 0 && !(*k == MemoryKind::Bias && arch.ese.is_some())).collect()
 }
 
-/// Every section of an image, in checking order: PE by PE, the layer table last.
+/// Every section of an image, in checking order: PE by PE, the parameters if there are any, the layer table last.
 pub fn sections(arch: &Arch) -> Vec<Section> {
     let kinds = pe_sections(arch);
     let pes = (0..arch.pes).flat_map(|pe| kinds.iter().map(move |kind| Section::Pe(pe as u16, *kind)));
-    pes.chain([Section::Layers]).collect()
+    pes.chain(arch.ese.iter().map(|_| Section::Parameters)).chain([Section::Layers]).collect()
 }
 
 /// PE and local number of position `q`.
@@ -318,6 +339,7 @@ mod tests {
             bias_depth: 4,
             acc_bits: 32,
             max_layers: 2,
+            ese: None,
         };
         let names: Vec<String> = sections(&arch).iter().map(|s| s.file_stem()).collect();
         let expected =

@@ -6,14 +6,18 @@
 //! which width to use).
 
 pub mod arch;
+pub mod cell;
 pub mod container;
 pub mod entry;
 pub mod fixed;
 pub mod image;
 pub mod layout;
+pub mod lut;
+pub mod program;
 pub mod registers;
 
-pub use arch::{Arch, ArchError, WeightForm};
+pub use arch::{Arch, ArchError, Ese, WeightForm};
 pub use entry::Entry;
 pub use image::{MemoryImage, Words};
 pub use layout::{LayerRecord, MemoryKind, Section};
+pub use program::{Op, Parameters};

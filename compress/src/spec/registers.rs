@@ -35,27 +35,29 @@ pub const WINDOW_BYTES: u32 = 1 << 20;
 pub const ID_VALUE: u32 = 0x4c41_4355;
 
 macro_rules! registers {
-    ($($konst:ident $address:literal $access:ident $doc:literal)*) => {
+    ($(#[$table_doc:meta])* $table:ident $($konst:ident $address:literal $access:ident $doc:literal)*) => {
         $(#[doc = $doc] pub const $konst: u32 = $address;)*
-        /// Every register, by address.
-        pub const REGISTERS: &[Register] = &[
+        $(#[$table_doc])*
+        pub const $table: &[Register] = &[
             $(Register { name: stringify!($konst), address: $address, access: Access::$access, doc: $doc },)*
         ];
     };
 }
 
 registers! {
+    /// Registers of every accelerator, by address.
+    REGISTERS
     ID              0x00 ReadOnly   "0x4c414355, \"LACU\""
     VERSION         0x04 ReadOnly   "format version: meaning of image words and registers"
     ARCH_HASH_LOW   0x08 ReadOnly   "architecture hash, bits 31:0"
     ARCH_HASH_HIGH  0x0c ReadOnly   "architecture hash, bits 63:32"
     SCRATCH         0x10 ReadWrite  "no effect; for testing the connection"
-    CONTROL         0x14 Command    "bit 0 start, bit 1 abort, bit 2 check the next section, bit 3 restart checking"
-    STATUS          0x18 ReadOnly   "bit 0 busy, bit 1 weights_valid, bit 2 done since the last start, bit 3 an error bit is set, bit 4 computing, bit 5 checking, bit 8 result lies in buffer B"
-    ERRORS          0x1c ClearOnes  "bit 0 memory or configuration access while busy, bit 1 start without valid weights, bit 2 start or check while busy, bit 3 section CRC differs, bit 4 section length is zero or beyond the memory, bit 5 access beyond a memory"
+    CONTROL         0x14 Command    "bit 0 start, bit 1 abort, bit 2 check the next section, bit 3 restart checking; ESE: start lets steps run until bit 4 stop, or bit 1 abort, which drops what is under way and clears every state"
+    STATUS          0x18 ReadOnly   "bit 0 busy, bit 1 weights_valid, bit 2 done since the last start, bit 3 an error bit is set, bit 4 computing, bit 5 checking, bit 8 result lies in buffer B; ESE: busy also while steps may begin, computing while one is under way, done when the last one has ended after a stop"
+    ERRORS          0x1c ClearOnes  "bit 0 memory or configuration access while busy, bit 1 start without valid weights, bit 2 start or check while busy, bit 3 section CRC differs, bit 4 section length is zero or beyond the memory, bit 5 access beyond a memory; ESE: bit 6 a vector ended short, bit 7 a vector ended long, bit 8 TDEST names no channel"
     IRQ_ENABLE      0x20 ReadWrite  "bit 0: interrupt output follows IRQ_PENDING"
-    IRQ_PENDING     0x24 ClearOnes  "bit 0: a start has ended"
-    MEM_SELECT      0x28 ReadWrite  "memory behind the window: bits 10:8 memory, bits 7:0 PE"
+    IRQ_PENDING     0x24 ClearOnes  "bit 0: a start has ended; ESE: a step has ended"
+    MEM_SELECT      0x28 ReadWrite  "memory behind the window: bits 10:8 memory, bits 7:0 PE (ESE: channel, for its vectors and cells)"
     MEM_PAGE        0x2c ReadWrite  "bits 7:0: MiB of the memory that the window shows"
     SECTION_WORDS   0x30 ReadWrite  "words of the section to be checked next"
     SECTION_CRC     0x34 ReadWrite  "CRC-32 that it must have"
@@ -68,12 +70,33 @@ registers! {
     PES             0x50 ReadOnly   "number of PEs"
 }
 
+registers! {
+    /// Registers that only an accelerator of the ESE kind has, by address; they follow [`REGISTERS`].
+    STREAM_REGISTERS
+    CHANNELS        0x54 ReadOnly   "number of channels"
+    CHANNEL_MASK    0x58 ReadWrite  "bit c: a step waits for a vector of channel c and runs it; all ones after reset"
+    CLEAR_STATE     0x5c Command    "bit c: h and c of channel c become zero, between steps"
+    STEPS           0x60 ReadOnly   "time steps done since the state was last cleared as a whole"
+    STALL_INPUT     0x64 ReadOnly   "of the cycles while running, those in which a step waited for a vector"
+    STALL_DATA      0x68 ReadOnly   "of these, cycles in which a broadcast waited for results of the element-wise part"
+    STALL_OUTPUT    0x6c ReadOnly   "of these, cycles in which results waited for room in the output buffer"
+    BAD_VECTORS     0x70 ClearOnes  "bit c: a vector of channel c ended short or long"
+}
+
+/// Every register of an accelerator, by address.
+pub fn registers(arch: &super::Arch) -> impl Iterator<Item = &'static Register> {
+    let streams = if arch.ese.is_some() { STREAM_REGISTERS } else { &[] };
+    REGISTERS.iter().chain(streams)
+}
+
 /// Bits of `CONTROL`.
 pub mod control {
     pub const START: u32 = 1;
     pub const ABORT: u32 = 1 << 1;
     pub const CHECK: u32 = 1 << 2;
     pub const RESTART_CHECK: u32 = 1 << 3;
+    /// ESE: no further step begins; START goes on.
+    pub const STOP: u32 = 1 << 4;
 }
 
 /// Bits of `STATUS`.
@@ -95,14 +118,23 @@ pub mod errors {
     pub const CRC: u32 = 1 << 3;
     pub const SECTION_LENGTH: u32 = 1 << 4;
     pub const RANGE: u32 = 1 << 5;
+    /// ESE.
+    pub const VECTOR_SHORT: u32 = 1 << 6;
+    /// ESE.
+    pub const VECTOR_LONG: u32 = 1 << 7;
+    /// ESE.
+    pub const CHANNEL: u32 = 1 << 8;
     /// Bit and meaning, for messages.
-    pub const NAMES: [(u32, &str); 6] = [
+    pub const NAMES: [(u32, &str); 9] = [
         (BUSY_ACCESS, "memory or configuration access while busy"),
         (START_UNCHECKED, "start without valid weights"),
         (COMMAND_BUSY, "start or check while busy"),
         (CRC, "section CRC differs"),
         (SECTION_LENGTH, "section length is zero or beyond the memory"),
         (RANGE, "access beyond a memory"),
+        (VECTOR_SHORT, "a vector ended short"),
+        (VECTOR_LONG, "a vector ended long"),
+        (CHANNEL, "TDEST names no channel"),
     ];
 }
 
@@ -112,9 +144,10 @@ mod tests {
 
     #[test]
     fn addresses_are_distinct_words_below_the_window() {
-        for (i, r) in REGISTERS.iter().enumerate() {
+        let all: Vec<&Register> = REGISTERS.iter().chain(STREAM_REGISTERS).collect();
+        for (i, r) in all.iter().enumerate() {
             assert!(r.address % 4 == 0 && r.address < WINDOW, "{}", r.name);
-            assert!(REGISTERS[i + 1..].iter().all(|o| o.address > r.address), "{}", r.name);
+            assert!(all[i + 1..].iter().all(|o| o.address > r.address), "{}", r.name);
         }
     }
 }
