@@ -53,10 +53,8 @@ impl Logic for EseGather {
             self.in_token_seen[0].val() & self.in_token_seen[1].val() & self.in_token_seen[2].val() & self.in_token_seen[3].val();
         self.idle.next = self.in_idle[0].val() & self.in_idle[1].val() & self.in_idle[2].val() & self.in_idle[3].val();
         for s in 0..(self._sums) {
-            self.sums[s].next = self.in_sums[4 * s].val()
-                | self.in_sums[4 * s + 1].val()
-                | self.in_sums[4 * s + 2].val()
-                | self.in_sums[4 * s + 3].val();
+            self.sums[s].next =
+                self.in_sums[4 * s].val() | self.in_sums[4 * s + 1].val() | self.in_sums[4 * s + 2].val() | self.in_sums[4 * s + 3].val();
         }
         self.word.next = self.in_word[0].val() | self.in_word[1].val() | self.in_word[2].val() | self.in_word[3].val();
     }
