@@ -1,6 +1,6 @@
 //! The emitted design as a whole: what depends on the architecture, the lint gates, and what synthesis makes of it.
 
-use lacuna_compress::spec::{Arch, WeightForm};
+use lacuna_compress::spec::{Arch, Ese, WeightForm};
 use lacuna_hdl::{generate, Design};
 use std::path::Path;
 use std::process::Command;
@@ -65,6 +65,40 @@ fn corners() -> Vec<Arch> {
     ]
 }
 
+/// Accelerators of the ESE kind at the ends of their ranges.
+fn ese_corners() -> Vec<Arch> {
+    let ese = |channels| Some(Ese { channels, cell_depth: 10, input_depth: 7, output_depth: 5 });
+    let base = Arch { act_depth: 30, acc_depth: 6, bias_depth: 20, max_layers: 9, ese: ese(1), ..arch(3) };
+    let least = Some(Ese { channels: 1, cell_depth: 1, input_depth: 1, output_depth: 1 });
+    vec![
+        base.clone(),
+        Arch { pes: 1, fifo_depth: 1, weights: WeightForm::Direct, weight_bits: 12, entries_per_word: 1, ese: ese(3), ..base.clone() },
+        Arch {
+            fifo_depth: 2,
+            act_depth: 1,
+            acc_depth: 1,
+            bias_depth: 1,
+            max_layers: 1,
+            ese: least,
+            spmat_depth: 1,
+            ptr_depth: 1,
+            entries_per_word: 1,
+            ..base.clone()
+        },
+        Arch {
+            pes: 5,
+            acc_bits: 48,
+            weight_bits: 16,
+            run_bits: 8,
+            weights: WeightForm::Direct,
+            fifo_depth: 64,
+            max_layers: 16,
+            ..base.clone()
+        },
+        Arch { pes: 2, fifo_depth: 16, acc_bits: 24, weight_bits: 12, weights: WeightForm::Direct, ese: ese(32), ..base },
+    ]
+}
+
 fn save(design: &Design, folder: &Path) -> String {
     let save = |m: &lacuna_hdl::verilog::Module| {
         std::fs::write(folder.join(format!("{}.v", m.name)), &m.text).unwrap();
@@ -82,7 +116,7 @@ fn run(folder: &Path, command: &str) -> String {
 
 #[test]
 fn every_corner_is_clean_in_three_tools() {
-    for arch in corners() {
+    for arch in corners().into_iter().chain(ese_corners()) {
         let design = generate(&arch).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let files = save(&design, folder.path());

@@ -223,6 +223,7 @@ impl Logic for Ese {
         self.axi_lite.ack.next = self.registers.ack.val();
         self.axi_lite.error.next = self.registers.error.val();
         self.axi_lite.read_data.next = self.registers.read_data.val();
+        self.memory_port.pes.next = self.pes.val();
         self.memory_port.request.next = self.registers.port_request.val();
         self.memory_port.write.next = self.axi_lite.write.val();
         self.memory_port.memory.next = self.registers.memory.val();
@@ -293,7 +294,8 @@ impl Logic for Ese {
             self.channel[c].beat_last.next = self.s_axis_tlast.val();
             self.any_short.next = self.any_short.val() | self.channel[c].ended_short.val();
             self.any_long.next = self.any_long.val() | self.channel[c].ended_long.val();
-            self.bad_vectors.next = self.bad_vectors.val().replace_bit(c, self.channel[c].ended_short.val() | self.channel[c].ended_long.val());
+            self.bad_vectors.next =
+                self.bad_vectors.val().replace_bit(c, self.channel[c].ended_short.val() | self.channel[c].ended_long.val());
             self.ready.next = self.ready.val().replace_bit(c, self.channel[c].ready.val());
             self.bad.next = self.bad.val().replace_bit(c, self.channel[c].bad.val());
             self.first.next = self.first.val().replace_bit(c, self.channel[c].first.val());

@@ -30,6 +30,7 @@ pub enum Step {
 pub struct MemoryPort {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
+    pub pes: Wire<In>,
     // one lane of one memory
     pub request: Signal<In, Bit>,
     pub write: Signal<In, Bit>,
@@ -106,11 +107,14 @@ impl MemoryPort {
         let address = bus_address_bits(arch);
         let lane = address_bits(lanes);
         let all = MemoryKind::ALL;
+        let more = Arch { pes: arch.pes + 1, ..arch.clone() };
+        let fixed_count = |k: &MemoryKind| if k.count(arch) == k.count(&more) { k.count(arch) } else { 0 };
         let present = |k: &MemoryKind| k.depth(arch) > 0;
         let window = |k: &MemoryKind| if present(k) { k.window_lanes(arch) } else { 1 };
         MemoryPort {
             clock: Default::default(),
             reset: Default::default(),
+            pes: Wire::new(PE_COUNT_BITS),
             request: Default::default(),
             write: Default::default(),
             memory: Wire::new(3),
@@ -165,7 +169,8 @@ impl MemoryPort {
             valid_2: Flag::new(),
             lane_2: Reg::new(lane),
             last_2: Flag::new(),
-            counts: all.iter().map(|k| Const::new(PE_COUNT_BITS, k.count(arch) as u64)).collect(),
+            // 0: as many as there are PEs, which this module does not know
+            counts: all.iter().map(|k| Const::new(PE_COUNT_BITS, fixed_count(k) as u64)).collect(),
             depths: all.iter().map(|k| Const::new(DEPTH_BITS, k.depth(arch) as u64)).collect(),
             shifts: all.iter().map(|k| Const::new(3, window(k).trailing_zeros().into())).collect(),
             masks: all.iter().map(|k| Const::new(LANE_ADDRESS_BITS, window(k) as u64 - 1)).collect(),
@@ -203,14 +208,16 @@ impl Logic for MemoryPort {
         self.word_address.next = 0.into();
         self.lane.next = 0.into();
         self.depth.next = 0.into();
-        self.count.next = 0.into();
+        self.count.next = self.pes.val();
         self.last_lane.next = 0.into();
         for k in 0..8 {
             if self.chosen.val() == k.index() {
                 self.word_address.next = self.lane_address.val() >> self.shifts[k].val();
                 self.lane.next = (self.lane_address.val() & self.masks[k].val()).get_bits::<Fit>(0);
                 self.depth.next = self.depths[k].val();
-                self.count.next = self.counts[k].val();
+                if self.counts[k].val() != 0 {
+                    self.count.next = self.counts[k].val();
+                }
                 self.last_lane.next = self.last_lanes[k].val();
             }
         }
