@@ -1,16 +1,22 @@
 #!/usr/bin/env python3
 """Features and answers of the bundled keyword LSTMs, computed with numpy alone.
 
-Reads the clips and models in src/demo/speech and writes tests/data/kws/lstm_s.json and basic_lstm_s.json:
-for each clip its MFCC features, the float model's logits and probabilities, and the word. Nothing of Lacuna
-is used, so that its tests compare with something computed elsewhere. Before it writes, the script checks
-the figures that were published with the data.
+Reads the clips and models in src/demo/speech and writes for each model, in small letters:
+
+- tests/data/kws/MODEL.json: for each clip its MFCC features, the float model's logits and probabilities, and
+  the word. Nothing of Lacuna is used, so that its tests compare with something computed elsewhere.
+- src/demo/speech/MODEL-calibration.npy: the features of the clips, then those of digital silence, 32-bit
+  floats (clips, frames, coefficients). Silence has the lowest values that there can be, and every clip
+  that is shorter than a second ends with it.
+
+Before it writes, the script checks the probabilities that were known beforehand.
 
     python3 scripts/vectors/kws.py            write the files
     python3 scripts/vectors/kws.py --check    only compare them with what is computed
 """
 
 import argparse
+import io
 import json
 import struct
 import sys
@@ -168,19 +174,33 @@ def text_of(value, indent=0):
     return "{" + inner + ("," + inner).join(pairs) + "\n" + " " * indent + "}"
 
 
+def calibration(model):
+    """A .npy file."""
+    stride = MODELS[model]["stride"]
+    clips = [read_clip(SPEECH / f"{clip}.wav") for clip in CLIPS] + [np.zeros(RATE, np.float32)]
+    file = io.BytesIO()
+    # to 5 digits, so that other versions of numpy write the same bytes
+    np.save(file, np.round([features(clip, stride) for clip in clips], 5).astype("<f4"))
+    return file.getvalue()
+
+
 def main():
     parser = argparse.ArgumentParser(description="Features and answers of the bundled keyword LSTMs.")
     parser.add_argument("--check", action="store_true", help="compare the recorded files, write nothing")
     check = parser.parse_args().check
     labels = (SPEECH / "labels.txt").read_text().split()
     for model in MODELS:
-        path = VECTORS / f"{model.lower()}.json"
         text = text_of(vectors(model, labels)) + "\n"
-        if not check:
-            VECTORS.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        elif text != path.read_text():
-            sys.exit(f"{path.relative_to(ROOT)} is not what this script computes")
+        files = {
+            VECTORS / f"{model.lower()}.json": text.encode(),
+            SPEECH / f"{model.lower()}-calibration.npy": calibration(model),
+        }
+        for path, content in files.items():
+            if not check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            elif content != path.read_bytes():
+                sys.exit(f"{path.relative_to(ROOT)} is not what this script computes")
 
 
 if __name__ == "__main__":
