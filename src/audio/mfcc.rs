@@ -4,12 +4,9 @@
 //! square root; natural logarithm; the first ten values of a DCT. All in 64 bits, except that the power passes
 //! through 32 bits as it does there.
 
-use super::{RATE, SAMPLES};
+use super::{COEFFICIENTS, RATE, SAMPLES};
 use realfft::RealFftPlanner;
 use std::f64::consts::PI;
-
-/// Features of a frame.
-pub const COEFFICIENTS: usize = 10;
 
 /// Samples of a frame, and of its transform: zeros follow.
 const WINDOW: usize = 640;

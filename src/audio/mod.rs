@@ -10,7 +10,7 @@ mod wav;
 #[cfg(test)]
 mod tests;
 
-pub use mfcc::{Features, COEFFICIENTS};
+pub use mfcc::Features;
 
 use anyhow::{Context, Result};
 use lacuna_compress::error::grouped;
@@ -22,6 +22,8 @@ use std::path::Path;
 pub const RATE: u32 = 16_000;
 /// Samples of a clip: one second.
 pub const SAMPLES: usize = 16_000;
+/// Features of a frame: the inputs of the networks.
+pub const COEFFICIENTS: usize = 10;
 
 /// Features of `LSTM_S`: 25 frames a clip.
 pub const LSTM_S: Features = Features { stride: 640 };
