@@ -41,9 +41,9 @@ pub struct CellUnit {
     // of the element
     pub sums: Wire<In>,
     pub parameters: Wire<In>,
-    pub before: Wire<In>,
+    pub old_cell: Wire<In>,
     pub row: Wire<Out>,
-    pub cell: Wire<Out>,
+    pub new_cell: Wire<Out>,
     pub hidden: Wire<Out>,
     // sums with biases, peephole products
     base_i_1: Reg,
@@ -67,7 +67,7 @@ pub struct CellUnit {
     gate_f: Activation,
     gate_g: Activation,
     late_g: Delay,
-    late_before: Delay,
+    late_cell: Delay,
     // the new cell
     keep: Multiply,
     admit: Multiply,
@@ -126,9 +126,9 @@ impl CellUnit {
             relu: Default::default(),
             sums: Wire::new(4 * acc),
             parameters: Wire::new(arch.parameter_bits()),
-            before: Wire::new(ACT_BITS),
+            old_cell: Wire::new(ACT_BITS),
             row: Wire::new(ACT_BITS),
-            cell: Wire::new(ACT_BITS),
+            new_cell: Wire::new(ACT_BITS),
             hidden: Wire::new(ACT_BITS),
             base_i_1: Reg::new(acc),
             base_f_1: Reg::new(acc),
@@ -150,7 +150,7 @@ impl CellUnit {
             gate_f: Default::default(),
             gate_g: Default::default(),
             late_g: Delay::new(ACT_BITS, 1),
-            late_before: Delay::new(ACT_BITS, 6),
+            late_cell: Delay::new(ACT_BITS, 6),
             keep: product(),
             admit: Multiply::new(ACT_BITS, ACT_BITS, CELL_SUM),
             shift_keep: AlignShift::new(CELL_SUM),
@@ -194,7 +194,7 @@ impl Logic for CellUnit {
     fn update(&mut self) {
         dff_setup!(self, clock, base_i_1, base_f_1, base_g_1, base_o_1, total_i_2, total_f_2, z_i_3, z_f_3, z_g_2);
         dff_setup!(self, clock, sum_cell_8, sum_tanh_8, cell_9, z_tanh_9, total_o_11, z_o_12, hidden_17);
-        clock!(self, clock, peephole_i, peephole_f, gate_i, gate_f, gate_g, late_g, late_before, keep, admit);
+        clock!(self, clock, peephole_i, peephole_f, gate_i, gate_f, gate_g, late_g, late_cell, keep, admit);
         clock!(self, clock, gate_tanh, late_tanh, late_peephole_o, late_base_o, peephole_o, gate_o, expose);
 
         // stage 0
@@ -206,11 +206,11 @@ impl Logic for CellUnit {
         self.base_o_1.d.next =
             bit_cast_slice(self.sums.val(), self._gate_o, self._acc) + bit_cast_slice(self.parameters.val(), self._gate_o, self._acc);
         self.peephole_i.a.next = bit_cast_slice(self.parameters.val(), self._peephole_i, self._act);
-        self.peephole_i.b.next = self.before.val();
+        self.peephole_i.b.next = self.old_cell.val();
         self.peephole_f.a.next = bit_cast_slice(self.parameters.val(), self._peephole_f, self._act);
-        self.peephole_f.b.next = self.before.val();
+        self.peephole_f.b.next = self.old_cell.val();
         self.late_peephole_o.early.next = bit_cast_slice(self.parameters.val(), self._peephole_o, self._act);
-        self.late_before.early.next = self.before.val();
+        self.late_cell.early.next = self.old_cell.val();
 
         // stage 1
         self.shift_peephole_i.product.next = self.peephole_i.product.val();
@@ -250,7 +250,7 @@ impl Logic for CellUnit {
 
         // stage 6
         self.keep.a.next = self.gate_f.value.val();
-        self.keep.b.next = self.late_before.late.val();
+        self.keep.b.next = self.late_cell.late.val();
         self.admit.a.next = self.gate_i.value.val();
         self.admit.b.next = self.late_g.late.val();
 
@@ -272,7 +272,7 @@ impl Logic for CellUnit {
         self.z_tanh_9.d.next = self.narrow_tanh.act.val();
 
         // stage 9
-        self.cell.next = self.cell_9.q.val();
+        self.new_cell.next = self.cell_9.q.val();
         self.gate_tanh.z.next = self.z_tanh_9.q.val();
         self.gate_tanh.sigmoid.next = false;
         self.peephole_o.a.next = self.late_peephole_o.late.val();
@@ -314,8 +314,8 @@ impl Logic for CellUnit {
                  spec::program::row_result).\n\
                  \n\
                  sums holds the sums of the gates i f g o (i in the low bits; a row's sum is in its place), parameters a\n\
-                 word of the parameter memory, before the cell of the step before. With rows the row's result, sum plus\n\
-                 bias, requantized, is at row 2 cycles later. Without, the new cell is at cell 9 cycles and the result\n\
+                 word of the parameter memory, old_cell the cell of the step before. With rows the row's result, sum plus\n\
+                 bias, requantized, is at row 2 cycles later. Without, new_cell comes 9 cycles and the result\n\
                  at hidden 17 cycles later. What describes the job must not change while elements are under way.\n\
                  Sums cannot overflow: the compiler has checked every cell and row.",
             )

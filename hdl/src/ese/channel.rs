@@ -47,7 +47,7 @@ pub struct Channel {
     cells: Memory,
     cell_unit: CellUnit,
     gathered: Reg,
-    before: Reg,
+    old_cell: Reg,
     selected: Signal<Local, Bit>,
 }
 
@@ -89,7 +89,7 @@ impl Channel {
             cells: Memory::new(Style::Auto, ACT_BITS, MemoryKind::ActB.depth(arch), None),
             cell_unit: CellUnit::new(arch),
             gathered: Reg::new(4 * arch.acc_bits),
-            before: Reg::new(ACT_BITS),
+            old_cell: Reg::new(ACT_BITS),
             selected: Default::default(),
         }
     }
@@ -98,7 +98,7 @@ impl Channel {
 impl Logic for Channel {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, gathered, before);
+        dff_setup!(self, clock, gathered, old_cell);
         clock!(self, clock, cells, cell_unit);
 
         // the cell's memory: the job's, or with no job the host's and the sweep's
@@ -118,7 +118,7 @@ impl Logic for Channel {
         }
         if self.cell_write.val() {
             self.cells.write_address.next = self.cell_write_address.val();
-            self.cells.write_data.next = self.cell_unit.cell.val();
+            self.cells.write_data.next = self.cell_unit.new_cell.val();
         }
         self.host_word.next = 0.into();
         if self.selected.val() {
@@ -127,13 +127,13 @@ impl Logic for Channel {
 
         // the tree over the PEs ends in a register
         self.gathered.d.next = self.sums.val();
-        self.before.d.next = self.cells.read_data.val();
+        self.old_cell.d.next = self.cells.read_data.val();
         if self.fresh.val() {
-            self.before.d.next = 0.into();
+            self.old_cell.d.next = 0.into();
         }
         self.cell_unit.sums.next = self.gathered.q.val();
         self.cell_unit.parameters.next = self.parameters.val();
-        self.cell_unit.before.next = self.before.q.val();
+        self.cell_unit.old_cell.next = self.old_cell.q.val();
         self.cell_unit.rows.next = self.rows.val();
         self.cell_unit.shift_i.next = self.shift_i.val();
         self.cell_unit.shift_f.next = self.shift_f.val();

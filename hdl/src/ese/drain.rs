@@ -113,9 +113,9 @@ pub struct Drain {
     parity: Flag,
     // the walk: what is read, and a cycle later whose sums are looked at
     pe: Reg,
-    local: Reg,
-    parameter: Reg,
-    cell: Reg,
+    local_at: Reg,
+    parameter_at: Reg,
+    cell_at: Reg,
     left: Reg,
     reading: Signal<Local, Bit>,
     valid_1: Flag,
@@ -129,7 +129,7 @@ pub struct Drain {
     to_store: Reg,
     stored_count: Reg,
     destination: Reg,
-    new_cell: Reg,
+    cell_to: Reg,
     all_stored: Flag,
     sweeps: Signal<Local, Bit>,
     host_parameters: Signal<Local, Bit>,
@@ -254,9 +254,9 @@ impl Drain {
             fresh_now: Reg::new(channels),
             parity: Flag::new(),
             pe: Reg::new(PE_BITS),
-            local: Reg::new(w.acc),
-            parameter: Reg::new(w.bias),
-            cell: Reg::new(cell),
+            local_at: Reg::new(w.acc),
+            parameter_at: Reg::new(w.bias),
+            cell_at: Reg::new(cell),
             left: Reg::new(ROW_BITS),
             reading: Default::default(),
             valid_1: Flag::new(),
@@ -269,7 +269,7 @@ impl Drain {
             to_store: Reg::new(ROW_BITS),
             stored_count: Reg::new(ROW_BITS),
             destination: Reg::new(w.act),
-            new_cell: Reg::new(cell),
+            cell_to: Reg::new(cell),
             all_stored: Flag::new(),
             sweeps: Default::default(),
             host_parameters: Default::default(),
@@ -324,8 +324,8 @@ impl Logic for Drain {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, search, pointer, new_step, step, pending, taking, finished, job, rounding, active_now, fresh_now, parity);
-        dff_setup!(self, clock, pe, local, parameter, cell, left, valid_1, pe_1, parameters_2);
-        dff_setup!(self, clock, flow, to_store, stored_count, destination, new_cell, all_stored);
+        dff_setup!(self, clock, pe, local_at, parameter_at, cell_at, left, valid_1, pe_1, parameters_2);
+        dff_setup!(self, clock, flow, to_store, stored_count, destination, cell_to, all_stored);
         clock!(self, clock, back, parameters, channels);
 
         // the program: the next operation with a token is looked for while the job before it runs
@@ -395,11 +395,11 @@ impl Logic for Drain {
             self.left.d.next = bit_cast_slice(self.back.read_data.val(), self._count, ROW_BITS);
             self.to_store.d.next = bit_cast_slice(self.back.read_data.val(), self._count, ROW_BITS);
             self.destination.d.next = bit_cast_slice(self.back.read_data.val(), self._dest, self._act_address);
-            self.cell.d.next = bit_cast_slice(self.back.read_data.val(), self._cell_base, self._cell_address);
-            self.new_cell.d.next = bit_cast_slice(self.back.read_data.val(), self._cell_base, self._cell_address);
-            self.parameter.d.next = bit_cast_slice(self.back.read_data.val(), self._param_base, self._parameter_address);
+            self.cell_at.d.next = bit_cast_slice(self.back.read_data.val(), self._cell_base, self._cell_address);
+            self.cell_to.d.next = bit_cast_slice(self.back.read_data.val(), self._cell_base, self._cell_address);
+            self.parameter_at.d.next = bit_cast_slice(self.back.read_data.val(), self._param_base, self._parameter_address);
             self.pe.d.next = 0.into();
-            self.local.d.next = 0.into();
+            self.local_at.d.next = 0.into();
             if self.new_step.q.val() {
                 self.active_now.d.next = self.active.val();
                 self.fresh_now.d.next = self.fresh.val();
@@ -412,22 +412,22 @@ impl Logic for Drain {
         self.drain_read.next = self.reading.val() & (self.pe.q.val() == 0);
         self.drain_rows.next = self.rows.val();
         self.drain_parity.next = self.parity.q.val();
-        self.drain_address.next = self.local.q.val();
+        self.drain_address.next = self.local_at.q.val();
         self.drain_pe.next = self.pe_1.q.val();
         self.valid_1.d.next = self.reading.val();
         self.pe_1.d.next = self.pe.q.val();
         if self.reading.val() {
             self.left.d.next = self.left.q.val() - 1;
-            self.parameter.d.next = self.parameter.q.val() + 1;
-            self.cell.d.next = self.cell.q.val() + 1;
+            self.parameter_at.d.next = self.parameter_at.q.val() + 1;
+            self.cell_at.d.next = self.cell_at.q.val() + 1;
             self.pe.d.next = self.pe.q.val() + 1;
             if self.pe.q.val() == self.last_pe.val() {
                 self.pe.d.next = 0.into();
-                self.local.d.next = self.local.q.val() + 1;
+                self.local_at.d.next = self.local_at.q.val() + 1;
             }
         }
         self.parameters.read_enable.next = self.reading.val() | (self.host_parameters.val() & self.host_read.val());
-        self.parameters.read_address.next = self.parameter.q.val();
+        self.parameters.read_address.next = self.parameter_at.q.val();
         if self.host_read.val() {
             self.parameters.read_address.next = bit_cast_to(self.host_address.val(), self._parameter_address);
         }
@@ -459,13 +459,13 @@ impl Logic for Drain {
         self.channels.active.next = self.active_now.q.val();
         self.channels.fresh.next = self.fresh_now.q.val();
         self.channels.cell_read.next = self.reading.val();
-        self.channels.cell_read_address.next = self.cell.q.val();
+        self.channels.cell_read_address.next = self.cell_at.q.val();
         self.channels.sums.next = self.sums.val();
         self.channels.parameters.next = self.parameters_2.q.val();
         self.channels.cell_write.next = self.cell_done.val();
-        self.channels.cell_write_address.next = self.new_cell.q.val();
+        self.channels.cell_write_address.next = self.cell_to.q.val();
         if self.cell_done.val() {
-            self.new_cell.d.next = self.new_cell.q.val() + 1;
+            self.cell_to.d.next = self.cell_to.q.val() + 1;
         }
 
         // results
