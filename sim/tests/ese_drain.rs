@@ -250,7 +250,7 @@ fn the_cell_unit_equals_the_spec() {
             }
         }
     }
-    assert!(saturated > 1000, "{saturated} of {elements} elements saturate");
+    assert!(saturated > 300, "{saturated} of {elements} elements saturate");
 }
 
 /// The drain in its surroundings: broadcaster, array and stream buffers as it knows them.
@@ -574,8 +574,8 @@ impl Bench {
         let aligns = self.rng.random_range(0..=Op::MAX_ALIGN);
         let jobs = self.rng.random_range(1..=4);
         self.program.clear();
-        for _ in 0..jobs {
-            self.idle_ops();
+        for job in 0..jobs {
+            self.idle_ops(jobs - job);
             let job = if self.rng.random_bool(0.5) { Job::Cells } else { Job::Rows };
             let mut op = random_op(&mut self.rng, acc, job, aligns);
             let most = depths.0.min(depths.1).min(depths.2).min(depths.3);
@@ -590,7 +590,7 @@ impl Bench {
             op.rows_bank = job == Job::Rows;
             self.program.push(op);
         }
-        self.idle_ops();
+        self.idle_ops(0);
         self.program.last_mut().unwrap().last = true;
         self.clear();
         let mut program = Words::zeroed(Op::BITS, self.program.len());
@@ -609,10 +609,10 @@ impl Bench {
         self.load_cells();
     }
 
-    /// Up to five operations without a token.
-    fn idle_ops(&mut self) {
-        let count = if self.rng.random_bool(0.2) { self.rng.random_range(0..=3) } else { self.rng.random_range(0..=2) };
-        for _ in 0..count.min(15 - self.program.len().min(15)) {
+    /// Some operations without a token, so many that the program has room for others.
+    fn idle_ops(&mut self, others: usize) {
+        let most = if self.rng.random_bool(0.5) { 12 } else { 2 };
+        for _ in 0..self.rng.random_range(0..=most).min(self.arch.max_layers - others - self.program.len()) {
             let op = random_op(&mut self.rng, self.arch.acc_bits, Job::None, 0);
             self.program.push(Op { columns: 3, count: 9, ..op });
         }
@@ -725,8 +725,8 @@ impl Bench {
 fn drain_equals_the_spec(arch: Arch, seed: u64) {
     println!("seed {seed}");
     let mut bench = Bench::new(arch, seed);
-    let (mut steps, mut late) = (0, 0);
-    for _ in 0..12 {
+    let mut steps = 0;
+    for _ in 0..20 {
         bench.rooms = [1.0, 0.5, 0.1][bench.rng.random_range(0..3)];
         bench.load();
         for _ in 0..3 {
@@ -752,10 +752,9 @@ fn drain_equals_the_spec(arch: Arch, seed: u64) {
         bench.load_cells();
         bench.run_step(false);
         bench.check_memories();
-        late += bench.late_ends;
     }
-    println!("{steps} steps, {} results, {} stalls, {late} late ends", bench.results, bench.stalls);
-    assert!(bench.results > 1500 && bench.stalls > 10, "{} results, {} stalls", bench.results, bench.stalls);
+    println!("{steps} steps, {} results, {} stalls, {} late ends", bench.results, bench.stalls, bench.late_ends);
+    assert!(bench.results > 1500 && bench.stalls > 10 && bench.late_ends > 0, "the seed does not reach every case");
 }
 
 #[test]

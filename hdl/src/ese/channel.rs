@@ -294,7 +294,9 @@ impl Logic for Channels {
         c.into_verilog()
     }
     fn timing(&self) -> Vec<TimingInfo> {
-        Meta::new("channels").doc("The channels of the element-wise side, side by side: all do the same with their own sums and cells.").into_timing()
+        Meta::new("channels")
+            .doc("The channels of the element-wise side, side by side: all do the same with their own sums and cells.")
+            .into_timing()
     }
 }
 

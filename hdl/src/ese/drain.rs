@@ -336,10 +336,8 @@ impl Logic for Drain {
         if self.is_last.val() {
             self.next_pointer.next = 0.into();
         }
-        self.ready.next = (self.search.q.val() == Search::Found)
-            & (self.step.q.val() == Step::Wait)
-            & self.pending.q.val()
-            & self.token_seen.val();
+        self.ready.next =
+            (self.search.q.val() == Search::Found) & (self.step.q.val() == Step::Wait) & self.pending.q.val() & self.token_seen.val();
         self.start.next = self.ready.val() & (!self.wants_output.val() | self.out_room.val());
         self.stall_output.next = self.ready.val() & self.wants_output.val() & !self.out_room.val();
         self.advance.next = self.start.val() | ((self.search.q.val() == Search::Look) & !self.has_token.val());
@@ -439,8 +437,7 @@ impl Logic for Drain {
         // the arithmetic: a row leaves it early and must not be seen again where a cell leaves
         self.flow.d.next = (self.flow.q.val() << 1) | bit_cast_bit(self.valid_1.q.val(), &self.flow.q.val());
         if self.rows.val() {
-            self.flow.d.next =
-                ((self.flow.q.val() << 1) | bit_cast_bit(self.valid_1.q.val(), &self.flow.q.val())) & self.row_flow.val();
+            self.flow.d.next = ((self.flow.q.val() << 1) | bit_cast_bit(self.valid_1.q.val(), &self.flow.q.val())) & self.row_flow.val();
         }
         self.cell_done.next = self.flow.q.val().get_bit(self._cell_stage);
         self.done.next = self.flow.q.val().get_bit(self._hidden_stage) | (self.rows.val() & self.flow.q.val().get_bit(self._row_stage));
