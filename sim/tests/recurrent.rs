@@ -102,7 +102,13 @@ fn a_step_says_what_every_job_did() {
 
 /// A case whose results depend on its state.
 fn stateful() -> RecurrentCase {
-    (0..).map(RecurrentCase::random).find(|c| c.inputs[0].len() >= 5 && c.name.contains("density: 0.4")).unwrap()
+    let counts = |case: &RecurrentCase| {
+        let golden = Recurrent::new(&case.model.image).unwrap();
+        let mut state = golden.state();
+        let mut run = || -> Vec<_> { case.inputs[0].iter().map(|input| golden.step(&mut state, input).unwrap().output).collect() };
+        run() != run()
+    };
+    (0..).map(RecurrentCase::random).find(|c| c.inputs[0].len() >= 5 && counts(c)).unwrap()
 }
 
 #[test]
@@ -221,7 +227,7 @@ fn missing_and_misshapen_memories_are_refused() {
 /// Any bit of the memories: an error or another network, never a panic.
 #[test]
 fn damaged_images_never_panic() {
-    for seed in 0..20 {
+    for seed in 0..10 {
         let case = RecurrentCase::random(seed);
         let mut random = seed;
         for (section, words) in &case.model.image.sections {

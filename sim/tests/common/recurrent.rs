@@ -181,7 +181,7 @@ impl RecurrentCase {
         let bias = |rng: &mut ChaCha8Rng| rng.random_range(-(1i64 << 26)..1 << 26);
         // brings most sums into the tables' range
         let shift = |rng: &mut ChaCha8Rng| {
-            (shape.weight_bits.max(if shape.form == WeightForm::Codebook { 14 } else { 0 }) as u32 + rng.random_range(0..5)).max(2)
+            (shape.weight_bits.max(if shape.form == WeightForm::Codebook { 14 } else { 0 }) as u32 + rng.random_range(2..7)).max(2)
         };
         for (cells, projection) in &shape.lstm {
             let (cells, hidden) = (*cells, projection.unwrap_or(*cells));
@@ -217,7 +217,7 @@ impl RecurrentCase {
             width = *size;
         }
         let model = image(shape, acc_bits, rng.random_range(0..4), &lstm, &layers);
-        let value = |rng: &mut ChaCha8Rng| pick(rng, &[0, i16::MIN, i16::MAX]) ^ (rng.random_range(-32768i32..=32767) >> pick(rng, &[0, 4, 9])) as i16;
+        let value = |rng: &mut ChaCha8Rng| pick(rng, &[0, 0, 0, i16::MIN, i16::MAX]) ^ (rng.random_range(-32768i32..=32767) >> pick(rng, &[1, 4, 9])) as i16;
         let inputs = (0..shape.channels)
             .map(|_| (0..shape.steps).map(|_| (0..shape.inputs).map(|_| value(rng)).collect()).collect())
             .collect();
