@@ -6,8 +6,8 @@
 use lacuna_compress::encode::{encode, Interleave};
 use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
 use lacuna_compress::spec::layout::pointer_place;
-use lacuna_compress::spec::registers::{errors, Access, REGISTERS, WINDOW};
-use lacuna_compress::spec::{Arch, LayerRecord, MemoryKind, WeightForm, Words};
+use lacuna_compress::spec::registers::{errors, Access, REGISTERS, STREAM_REGISTERS, WINDOW};
+use lacuna_compress::spec::{Arch, LayerRecord, MemoryKind, Op, WeightForm, Words};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -81,7 +81,7 @@ fn register_table_is_that_of_the_code() {
         Access::ClearOnes => "read, write 1 clears",
     };
     let expected: Vec<Vec<String>> =
-        REGISTERS.iter().map(|r| vec![format!("0x{:02x}", r.address), r.name.into(), access(r.access).into(), r.doc.into()]).collect();
+        REGISTERS.iter().chain(STREAM_REGISTERS).map(|r| vec![format!("0x{:02x}", r.address), r.name.into(), access(r.access).into(), r.doc.into()]).collect();
     let page = read("docs/registers.md");
     let mut found = rows(&page, "| 0x");
     let window = found.pop().unwrap();
@@ -105,6 +105,15 @@ fn memory_and_layer_record_tables_are_those_of_the_code() {
         assert_eq!(found.len(), 1, "no row for {}, code {}", kind.name(), kind.code());
     }
     for (name, offset, bits) in LayerRecord::FIELDS {
+        let found = rows(&page, &format!("| `{name}` | {offset} | {bits} |"));
+        assert_eq!(found.len(), 1, "no row for {name}, first bit {offset}, {bits} bits");
+    }
+}
+
+#[test]
+fn operation_table_is_that_of_the_code() {
+    let page = read("docs/lstm.md");
+    for (name, offset, bits) in Op::FIELDS {
         let found = rows(&page, &format!("| `{name}` | {offset} | {bits} |"));
         assert_eq!(found.len(), 1, "no row for {name}, first bit {offset}, {bits} bits");
     }

@@ -5,6 +5,7 @@
 //! [`host`] the way in. [`generate`] is what other crates call.
 
 pub mod eie;
+pub mod ese;
 pub mod generate;
 pub mod host;
 pub mod prim;

@@ -162,7 +162,6 @@ impl Logic for Eie {
         self.axi_lite.ack.next = self.registers.ack.val();
         self.axi_lite.error.next = self.registers.error.val();
         self.axi_lite.read_data.next = self.registers.read_data.val();
-        self.memory_port.pes.next = self.pes.val();
         self.memory_port.request.next = self.registers.port_request.val();
         self.memory_port.write.next = self.axi_lite.write.val();
         self.memory_port.memory.next = self.registers.memory.val();
@@ -262,7 +261,8 @@ impl Logic for Eie {
             ^ self.memory_port.bus_data.val().any()
             ^ self.memory_port.bus_address.val().any()
             ^ self.layers.read_data.val().any()
-            ^ self.axi_lite.address.val().any();
+            ^ self.axi_lite.address.val().any()
+            ^ self.registers.valid.val();
     }
     fn timing(&self) -> Vec<TimingInfo> {
         Meta::new("lacuna_eie")

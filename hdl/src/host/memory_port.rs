@@ -30,7 +30,6 @@ pub enum Step {
 pub struct MemoryPort {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    pub pes: Wire<In>,
     // one lane of one memory
     pub request: Signal<In, Bit>,
     pub write: Signal<In, Bit>,
@@ -75,6 +74,7 @@ pub struct MemoryPort {
     word_address: Wire<Local>,
     lane: Wire<Local>,
     depth: Wire<Local>,
+    count: Wire<Local>,
     last_lane: Wire<Local>,
     in_range: Signal<Local, Bit>,
     // the lane whose word is asked for (0), in the memory's output (1), in `word` (2)
@@ -91,6 +91,7 @@ pub struct MemoryPort {
     last_2: Flag,
     // of each memory, by its number
     depths: Vec<Const>,
+    counts: Vec<Const>,
     shifts: Vec<Const>,
     masks: Vec<Const>,
     last_lanes: Vec<Const>,
@@ -110,7 +111,6 @@ impl MemoryPort {
         MemoryPort {
             clock: Default::default(),
             reset: Default::default(),
-            pes: Wire::new(PE_COUNT_BITS),
             request: Default::default(),
             write: Default::default(),
             memory: Wire::new(3),
@@ -151,6 +151,7 @@ impl MemoryPort {
             word_address: Wire::new(LANE_ADDRESS_BITS),
             lane: Wire::new(lane),
             depth: Wire::new(DEPTH_BITS),
+            count: Wire::new(PE_COUNT_BITS),
             last_lane: Wire::new(lane),
             in_range: Default::default(),
             left: Reg::new(32),
@@ -164,6 +165,7 @@ impl MemoryPort {
             valid_2: Flag::new(),
             lane_2: Reg::new(lane),
             last_2: Flag::new(),
+            counts: all.iter().map(|k| Const::new(PE_COUNT_BITS, k.count(arch) as u64)).collect(),
             depths: all.iter().map(|k| Const::new(DEPTH_BITS, k.depth(arch) as u64)).collect(),
             shifts: all.iter().map(|k| Const::new(3, window(k).trailing_zeros().into())).collect(),
             masks: all.iter().map(|k| Const::new(LANE_ADDRESS_BITS, window(k) as u64 - 1)).collect(),
@@ -201,18 +203,18 @@ impl Logic for MemoryPort {
         self.word_address.next = 0.into();
         self.lane.next = 0.into();
         self.depth.next = 0.into();
+        self.count.next = 0.into();
         self.last_lane.next = 0.into();
         for k in 0..8 {
             if self.chosen.val() == k.index() {
                 self.word_address.next = self.lane_address.val() >> self.shifts[k].val();
                 self.lane.next = (self.lane_address.val() & self.masks[k].val()).get_bits::<Fit>(0);
                 self.depth.next = self.depths[k].val();
+                self.count.next = self.counts[k].val();
                 self.last_lane.next = self.last_lanes[k].val();
             }
         }
-        self.in_range.next = (self.word_address.val() < self.depth.val())
-            & (bit_cast_to(self.pe.val(), PE_COUNT_BITS) < self.pes.val())
-            & ((self.chosen.val() != 7) | (self.pe.val() == 0));
+        self.in_range.next = (self.word_address.val() < self.depth.val()) & (bit_cast_to(self.pe.val(), PE_COUNT_BITS) < self.count.val());
         self.bus_memory.next = self.chosen.val();
         self.bus_pe.next = self.pe.val();
         self.bus_address.next = bit_cast_to(self.word_address.val(), self._address);

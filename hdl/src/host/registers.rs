@@ -5,7 +5,7 @@ use crate::signal::*;
 use crate::spmv::{PE_BITS, PE_COUNT_BITS};
 use lacuna_compress::spec::arch::FORMAT_VERSION;
 use lacuna_compress::spec::layout::pe_sections;
-use lacuna_compress::spec::registers::{Access, ADDRESS_BITS, ID_VALUE, REGISTERS};
+use lacuna_compress::spec::registers::{registers, Access, Register, ADDRESS_BITS, ID_VALUE, REGISTERS, STREAM_REGISTERS};
 use lacuna_compress::spec::{Arch, MemoryKind};
 
 /// Registers that say what the memories hold; they cannot be written while busy.
@@ -13,7 +13,7 @@ const CONFIGURATION: [&str; 4] = ["MEM_SELECT", "MEM_PAGE", "SECTION_WORDS", "SE
 
 /// Place of a register in the table.
 fn index(name: &str) -> usize {
-    REGISTERS.iter().position(|r| r.name == name).unwrap_or_else(|| panic!("the register table has no {name}"))
+    REGISTERS.iter().chain(STREAM_REGISTERS).position(|r| r.name == name).unwrap_or_else(|| panic!("the register table has no {name}"))
 }
 
 #[derive(LogicBlock)]
@@ -61,6 +61,26 @@ pub struct Registers {
     pub stalls_queue: Wire<In>,
     pub stalls_scan: Wire<In>,
     pub stalls_drain: Wire<In>,
+    pub valid: Signal<Out, Bit>,
+    // of an accelerator of the ESE kind: each has one element, else none
+    pub stop_steps: Vec<Signal<Out, Bit>>,
+    pub mask: Vec<Wire<Out>>,
+    pub clear_state: Vec<Wire<Out>>,
+    pub steps: Vec<Wire<In>>,
+    pub stalls_input: Vec<Wire<In>>,
+    pub stalls_data: Vec<Wire<In>>,
+    pub stalls_output: Vec<Wire<In>>,
+    pub bad_vectors: Vec<Wire<In>>,
+    pub vector_short: Vec<Signal<In, Bit>>,
+    pub vector_long: Vec<Signal<In, Bit>>,
+    pub wrong_channel: Vec<Signal<In, Bit>>,
+    mask_register: Vec<Reg>,
+    bad_register: Vec<Reg>,
+    error_short: Vec<Flag>,
+    error_long: Vec<Flag>,
+    error_channel: Vec<Flag>,
+    channels: Const,
+    everyone: Const,
     scratch: Reg,
     irq_enable: Flag,
     irq_pending: Flag,
@@ -97,9 +117,13 @@ pub struct Registers {
     may_write: Vec<Const>,
     configuration: Vec<Const>,
     last_memory: Const,
+    after_last: Const,
     id: Const,
     version: Const,
     unused_merged: Signal<Local, Bit>,
+    _streams: usize,
+    _codebooks: usize,
+    _channel_bits: usize,
     _registers: usize,
     _id: usize,
     _version: usize,
@@ -122,12 +146,25 @@ pub struct Registers {
     _stall_scan: usize,
     _stall_drain: usize,
     _pes: usize,
+    _channels: usize,
+    _channel_mask: usize,
+    _clear_state: usize,
+    _steps: usize,
+    _stall_input: usize,
+    _stall_data: usize,
+    _stall_output: usize,
+    _bad_vectors: usize,
 }
 
 impl Registers {
     pub fn new(arch: &Arch) -> Registers {
         let last = pe_sections(arch).last().copied().unwrap_or(MemoryKind::Bias);
         let word = || Wire::new(32);
+        let all: Vec<&Register> = registers(arch).collect();
+        let streams = usize::from(arch.ese.is_some());
+        let channels = arch.channels();
+        // a register of the other kind has no place; nothing is made of the code that would name it
+        let stream_index = |name| if streams == 1 { index(name) } else { 0 };
         let flag = |on: bool| Const::new(1, u64::from(on));
         Registers {
             clock: Default::default(),
@@ -170,6 +207,25 @@ impl Registers {
             stalls_queue: Wire::new(32),
             stalls_scan: Wire::new(32),
             stalls_drain: Wire::new(32),
+            valid: Default::default(),
+            stop_steps: (0..streams).map(|_| Default::default()).collect(),
+            mask: (0..streams).map(|_| Wire::new(channels)).collect(),
+            clear_state: (0..streams).map(|_| Wire::new(channels)).collect(),
+            steps: (0..streams).map(|_| Wire::new(32)).collect(),
+            stalls_input: (0..streams).map(|_| Wire::new(32)).collect(),
+            stalls_data: (0..streams).map(|_| Wire::new(32)).collect(),
+            stalls_output: (0..streams).map(|_| Wire::new(32)).collect(),
+            bad_vectors: (0..streams).map(|_| Wire::new(channels)).collect(),
+            vector_short: (0..streams).map(|_| Default::default()).collect(),
+            vector_long: (0..streams).map(|_| Default::default()).collect(),
+            wrong_channel: (0..streams).map(|_| Default::default()).collect(),
+            mask_register: (0..streams).map(|_| Reg::new(channels)).collect(),
+            bad_register: (0..streams).map(|_| Reg::new(channels)).collect(),
+            error_short: (0..streams).map(|_| Flag::new()).collect(),
+            error_long: (0..streams).map(|_| Flag::new()).collect(),
+            error_channel: (0..streams).map(|_| Flag::new()).collect(),
+            channels: Const::new(32, channels as u64),
+            everyone: Const::new(channels, (1 << channels) - 1),
             scratch: Reg::new(32),
             irq_enable: Flag::new(),
             irq_pending: Flag::new(),
@@ -198,18 +254,22 @@ impl Registers {
             locked: Default::default(),
             store: Default::default(),
             register_address: Wire::new(ADDRESS_BITS),
-            hit: REGISTERS.iter().map(|_| Default::default()).collect(),
-            value: REGISTERS.iter().map(|_| word()).collect(),
+            hit: all.iter().map(|_| Default::default()).collect(),
+            value: all.iter().map(|_| word()).collect(),
             current: Wire::new(32),
             merge: ByteMerge::default(),
-            addresses: REGISTERS.iter().map(|r| Const::new(ADDRESS_BITS, r.address.into())).collect(),
-            may_write: REGISTERS.iter().map(|r| flag(r.access != Access::ReadOnly)).collect(),
-            configuration: REGISTERS.iter().map(|r| flag(CONFIGURATION.contains(&r.name))).collect(),
+            addresses: all.iter().map(|r| Const::new(ADDRESS_BITS, r.address.into())).collect(),
+            may_write: all.iter().map(|r| flag(r.access != Access::ReadOnly)).collect(),
+            configuration: all.iter().map(|r| flag(CONFIGURATION.contains(&r.name))).collect(),
             last_memory: Const::new(3, last.code().into()),
+            after_last: Const::new(3, if streams == 1 { MemoryKind::Bias } else { MemoryKind::Layers }.code().into()),
             id: Const::new(32, ID_VALUE.into()),
             version: Const::new(32, FORMAT_VERSION.into()),
             unused_merged: Default::default(),
-            _registers: REGISTERS.len(),
+            _streams: streams,
+            _codebooks: usize::from(streams == 1 && MemoryKind::Codebook.depth(arch) > 0),
+            _channel_bits: channels,
+            _registers: all.len(),
             _id: index("ID"),
             _version: index("VERSION"),
             _hash_low: index("ARCH_HASH_LOW"),
@@ -231,6 +291,14 @@ impl Registers {
             _stall_scan: index("STALL_SCAN"),
             _stall_drain: index("STALL_DRAIN"),
             _pes: index("PES"),
+            _channels: stream_index("CHANNELS"),
+            _channel_mask: stream_index("CHANNEL_MASK"),
+            _clear_state: stream_index("CLEAR_STATE"),
+            _steps: stream_index("STEPS"),
+            _stall_input: stream_index("STALL_INPUT"),
+            _stall_data: stream_index("STALL_DATA"),
+            _stall_output: stream_index("STALL_OUTPUT"),
+            _bad_vectors: stream_index("BAD_VECTORS"),
         }
     }
 }
@@ -252,6 +320,23 @@ impl Logic for Registers {
             | self.error_crc.q.val()
             | self.error_length.q.val()
             | self.error_range.q.val();
+        for s in 0..(self._streams) {
+            self.mask_register[s].clock.next = self.clock.val();
+            self.bad_register[s].clock.next = self.clock.val();
+            self.error_short[s].clock.next = self.clock.val();
+            self.error_long[s].clock.next = self.clock.val();
+            self.error_channel[s].clock.next = self.clock.val();
+            self.mask_register[s].d.next = self.mask_register[s].q.val();
+            self.bad_register[s].d.next = self.bad_register[s].q.val() | self.bad_vectors[s].val();
+            self.error_short[s].d.next = self.error_short[s].q.val() | self.vector_short[s].val();
+            self.error_long[s].d.next = self.error_long[s].q.val() | self.vector_long[s].val();
+            self.error_channel[s].d.next = self.error_channel[s].q.val() | self.wrong_channel[s].val();
+            self.stop_steps[s].next = false;
+            self.mask[s].next = self.mask_register[s].q.val();
+            self.clear_state[s].next = 0.into();
+            self.any_error.next =
+                self.any_error.val() | self.error_short[s].q.val() | self.error_long[s].q.val() | self.error_channel[s].q.val();
+        }
 
         // what each register reads as
         for k in 0..(self._registers) {
@@ -290,6 +375,20 @@ impl Logic for Registers {
         self.value[self._stall_scan].next = self.stalls_scan.val();
         self.value[self._stall_drain].next = self.stalls_drain.val();
         self.value[self._pes].next = bit_cast_to(self.pes.val(), 32);
+        for s in 0..(self._streams) {
+            self.value[self._errors].next = self.value[self._errors]
+                .val()
+                .replace_bit(6, self.error_short[s].q.val())
+                .replace_bit(7, self.error_long[s].q.val())
+                .replace_bit(8, self.error_channel[s].q.val());
+            self.value[self._channels].next = self.channels.val();
+            self.value[self._channel_mask].next = self.mask_register[s].q.val().get_bits::<Fit>(0);
+            self.value[self._steps].next = self.steps[s].val();
+            self.value[self._stall_input].next = self.stalls_input[s].val();
+            self.value[self._stall_data].next = self.stalls_data[s].val();
+            self.value[self._stall_output].next = self.stalls_output[s].val();
+            self.value[self._bad_vectors].next = self.bad_register[s].q.val().get_bits::<Fit>(0);
+        }
 
         // the addressed register
         self.in_window.next = self.address.val().get_bit(20);
@@ -332,11 +431,22 @@ impl Logic for Registers {
             } else if self.next_memory.q.val() != self.last_memory.val() {
                 self.next_memory.d.next = self.next_memory.q.val() + 1;
             } else if self.following_pe.val() == self.pes.val() {
-                self.next_memory.d.next = 7.into();
+                self.next_memory.d.next = self.after_last.val();
                 self.next_pe.d.next = 0.into();
             } else {
                 self.next_memory.d.next = 0.into();
                 self.next_pe.d.next = self.next_pe.q.val() + 1;
+            }
+        }
+        // the parameters lie between the PEs and the program
+        for _s in 0..(self._streams) {
+            if self.checked.val() & (self.crc.val() == self.section_crc.q.val()) & (self.next_memory.q.val() == 3) {
+                self.next_memory.d.next = 7.into();
+            }
+        }
+        for _d in 0..(self._codebooks) {
+            if self.checked.val() & (self.crc.val() == self.section_crc.q.val()) & (self.next_memory.q.val() == 2) {
+                self.next_memory.d.next = 4.into();
             }
         }
         if self.refused.val() {
@@ -360,6 +470,29 @@ impl Logic for Registers {
         }
         if self.store.val() & self.hit[self._irq_pending].val() & self.merge.written.val().get_bit(0) {
             self.irq_pending.d.next = false;
+        }
+        for s in 0..(self._streams) {
+            if self.store.val() & self.hit[self._errors].val() {
+                self.error_short[s].d.next =
+                    (self.error_short[s].q.val() & !self.merge.written.val().get_bit(6)) | self.vector_short[s].val();
+                self.error_long[s].d.next = (self.error_long[s].q.val() & !self.merge.written.val().get_bit(7)) | self.vector_long[s].val();
+                self.error_channel[s].d.next =
+                    (self.error_channel[s].q.val() & !self.merge.written.val().get_bit(8)) | self.wrong_channel[s].val();
+            }
+            if self.store.val() & self.hit[self._channel_mask].val() {
+                self.mask_register[s].d.next = self.merge.merged.val().get_bits::<Fit>(0);
+            }
+            if self.store.val() & self.hit[self._clear_state].val() {
+                self.clear_state[s].next = self.merge.written.val().get_bits::<Fit>(0);
+            }
+            if self.store.val() & self.hit[self._bad_vectors].val() {
+                self.bad_register[s].d.next = (self.bad_register[s].q.val()
+                    & !bit_cast_slice(self.merge.written.val(), 0, self._channel_bits))
+                    | self.bad_vectors[s].val();
+            }
+            if self.store.val() & self.hit[self._control].val() & self.merge.written.val().get_bit(4) {
+                self.stop_steps[s].next = true;
+            }
         }
         if self.store.val() & self.hit[self._mem_select].val() {
             self.mem_pe.d.next = bit_cast_slice(self.merge.merged.val(), 0, PE_BITS);
@@ -423,6 +556,7 @@ impl Logic for Registers {
                 }
             }
         }
+        self.valid.next = self.weights_valid.q.val();
         self.irq.next = self.irq_enable.q.val() & self.irq_pending.q.val();
         self.memory.next = self.mem_memory.q.val();
         self.pe.next = self.mem_pe.q.val();
@@ -452,6 +586,13 @@ impl Logic for Registers {
             self.error_crc.d.next = false;
             self.error_length.d.next = false;
             self.error_range.d.next = false;
+            for s in 0..(self._streams) {
+                self.mask_register[s].d.next = self.everyone.val();
+                self.bad_register[s].d.next = 0.into();
+                self.error_short[s].d.next = false;
+                self.error_long[s].d.next = false;
+                self.error_channel[s].d.next = false;
+            }
         }
     }
     fn timing(&self) -> Vec<TimingInfo> {
@@ -487,6 +628,14 @@ impl Logic for Registers {
             .value("_stall_scan", self._stall_scan)
             .value("_stall_drain", self._stall_drain)
             .value("_pes", self._pes)
+            .value("_channels", self._channels)
+            .value("_channel_mask", self._channel_mask)
+            .value("_clear_state", self._clear_state)
+            .value("_steps", self._steps)
+            .value("_stall_input", self._stall_input)
+            .value("_stall_data", self._stall_data)
+            .value("_stall_output", self._stall_output)
+            .value("_bad_vectors", self._bad_vectors)
             .into_timing()
     }
 }

@@ -1,0 +1,462 @@
+//! The ESE accelerator behind its AXI4-Lite port and its two streams.
+
+use super::array::EseArray;
+use super::broadcaster::Broadcaster;
+use super::channel::{Channel, POSITION_BITS};
+use super::control::Control;
+use super::drain::Drain;
+use super::stream_out::{StreamOut, DEST_BITS};
+use crate::host::{host_lanes, AxiLite, MemoryPort, Registers};
+use crate::signal::*;
+use crate::spmv::{Widths, PE_COUNT_BITS};
+use lacuna_compress::spec::arch::{Ese as EseArch, ACT_BITS};
+use lacuna_compress::spec::layout::memory_address_bits;
+use lacuna_compress::spec::registers::ADDRESS_BITS;
+use lacuna_compress::spec::{Arch, MemoryKind, Op};
+
+#[derive(LogicBlock)]
+pub struct Ese {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub s_axi_awaddr: Wire<In>,
+    pub s_axi_awprot: Wire<In>,
+    pub s_axi_awvalid: Signal<In, Bit>,
+    pub s_axi_awready: Signal<Out, Bit>,
+    pub s_axi_wdata: Wire<In>,
+    pub s_axi_wstrb: Wire<In>,
+    pub s_axi_wvalid: Signal<In, Bit>,
+    pub s_axi_wready: Signal<Out, Bit>,
+    pub s_axi_bresp: Wire<Out>,
+    pub s_axi_bvalid: Signal<Out, Bit>,
+    pub s_axi_bready: Signal<In, Bit>,
+    pub s_axi_araddr: Wire<In>,
+    pub s_axi_arprot: Wire<In>,
+    pub s_axi_arvalid: Signal<In, Bit>,
+    pub s_axi_arready: Signal<Out, Bit>,
+    pub s_axi_rdata: Wire<Out>,
+    pub s_axi_rresp: Wire<Out>,
+    pub s_axi_rvalid: Signal<Out, Bit>,
+    pub s_axi_rready: Signal<In, Bit>,
+    pub s_axis_tdata: Wire<In>,
+    pub s_axis_tdest: Wire<In>,
+    pub s_axis_tuser: Signal<In, Bit>,
+    pub s_axis_tlast: Signal<In, Bit>,
+    pub s_axis_tvalid: Signal<In, Bit>,
+    pub s_axis_tready: Signal<Out, Bit>,
+    pub m_axis_tdata: Wire<Out>,
+    pub m_axis_tdest: Wire<Out>,
+    pub m_axis_tlast: Signal<Out, Bit>,
+    pub m_axis_tvalid: Signal<Out, Bit>,
+    pub m_axis_tready: Signal<In, Bit>,
+    pub irq: Signal<Out, Bit>,
+    axi_lite: AxiLite,
+    registers: Registers,
+    memory_port: MemoryPort,
+    control: Control,
+    broadcaster: Broadcaster,
+    array: EseArray,
+    drain: Drain,
+    channel: Vec<Channel>,
+    stream_out: StreamOut,
+    // the input stream
+    open: Signal<Local, Bit>,
+    known_channel: Signal<Local, Bit>,
+    has_room: Signal<Local, Bit>,
+    chosen: Vec<Signal<Local, Bit>>,
+    // of all channels
+    ready: Wire<Local>,
+    bad: Wire<Local>,
+    first: Wire<Local>,
+    input_values: Wire<Local>,
+    vector_values: Wire<Local>,
+    bad_vectors: Wire<Local>,
+    any_short: Signal<Local, Bit>,
+    any_long: Signal<Local, Bit>,
+    // host
+    layers_selected: Signal<Local, Bit>,
+    vectors_selected: Signal<Local, Bit>,
+    vector_word: Wire<Local>,
+    pe_word: Wire<Local>,
+    own_word: Wire<Local>,
+    unused: Signal<Local, Bit>,
+    pes: Const,
+    hash_low: Const,
+    hash_high: Const,
+    zero: Const,
+    channels: Const,
+    act_depth: Const,
+    acc_depth: Const,
+    _channels: usize,
+    _act: usize,
+    _acc: usize,
+    _program_address: usize,
+    _program_bits: usize,
+    _host_address: usize,
+    _host_data: usize,
+    _bus_data: usize,
+}
+
+impl Ese {
+    /// The architecture must be valid and of the ESE kind.
+    pub fn new(arch: &Arch, ese: &EseArch) -> Ese {
+        let w = Widths::of(arch);
+        let hash = arch.hash();
+        let channels = ese.channels;
+        let per_channel = || Wire::new(channels);
+        let values = || Wire::new(channels * ACT_BITS);
+        Ese {
+            clock: Default::default(),
+            reset: Default::default(),
+            s_axi_awaddr: Wire::new(ADDRESS_BITS),
+            s_axi_awprot: Wire::new(3),
+            s_axi_awvalid: Default::default(),
+            s_axi_awready: Default::default(),
+            s_axi_wdata: Wire::new(32),
+            s_axi_wstrb: Wire::new(4),
+            s_axi_wvalid: Default::default(),
+            s_axi_wready: Default::default(),
+            s_axi_bresp: Wire::new(2),
+            s_axi_bvalid: Default::default(),
+            s_axi_bready: Default::default(),
+            s_axi_araddr: Wire::new(ADDRESS_BITS),
+            s_axi_arprot: Wire::new(3),
+            s_axi_arvalid: Default::default(),
+            s_axi_arready: Default::default(),
+            s_axi_rdata: Wire::new(32),
+            s_axi_rresp: Wire::new(2),
+            s_axi_rvalid: Default::default(),
+            s_axi_rready: Default::default(),
+            s_axis_tdata: Wire::new(ACT_BITS),
+            s_axis_tdest: Wire::new(DEST_BITS),
+            s_axis_tuser: Default::default(),
+            s_axis_tlast: Default::default(),
+            s_axis_tvalid: Default::default(),
+            s_axis_tready: Default::default(),
+            m_axis_tdata: Wire::new(ACT_BITS),
+            m_axis_tdest: Wire::new(DEST_BITS),
+            m_axis_tlast: Default::default(),
+            m_axis_tvalid: Default::default(),
+            m_axis_tready: Default::default(),
+            irq: Default::default(),
+            axi_lite: AxiLite::default(),
+            registers: Registers::new(arch),
+            memory_port: MemoryPort::new(arch),
+            control: Control::new(arch),
+            broadcaster: Broadcaster::new(arch),
+            array: EseArray::new(arch),
+            drain: Drain::new(arch),
+            channel: (0..channels).map(|_| Channel::new(arch, ese)).collect(),
+            stream_out: StreamOut::new(channels),
+            open: Default::default(),
+            known_channel: Default::default(),
+            has_room: Default::default(),
+            chosen: (0..channels).map(|_| Default::default()).collect(),
+            ready: per_channel(),
+            bad: per_channel(),
+            first: per_channel(),
+            input_values: values(),
+            vector_values: values(),
+            bad_vectors: per_channel(),
+            any_short: Default::default(),
+            any_long: Default::default(),
+            layers_selected: Default::default(),
+            vectors_selected: Default::default(),
+            vector_word: Wire::new(ACT_BITS),
+            pe_word: Wire::new(w.host_data),
+            own_word: Wire::new(w.host_data),
+            unused: Default::default(),
+            pes: Const::new(PE_COUNT_BITS, arch.pes as u64),
+            hash_low: Const::new(32, hash & 0xffff_ffff),
+            hash_high: Const::new(32, hash >> 32),
+            zero: Const::new(32, 0),
+            channels: Const::new(DEST_BITS + 1, channels as u64),
+            act_depth: Const::new(POSITION_BITS, arch.act_depth as u64),
+            acc_depth: Const::new(POSITION_BITS, arch.acc_depth as u64),
+            _channels: channels,
+            _act: w.act,
+            _acc: w.acc,
+            _program_address: memory_address_bits(MemoryKind::Layers, arch),
+            _program_bits: Op::BITS,
+            _host_address: w.host_address,
+            _host_data: w.host_data,
+            _bus_data: 32 * host_lanes(arch),
+        }
+    }
+}
+
+impl Logic for Ese {
+    #[hdl_gen]
+    fn update(&mut self) {
+        clock!(self, clock, axi_lite, registers, memory_port, control, broadcaster, array, drain, stream_out);
+        self.axi_lite.reset.next = self.reset.val();
+        self.registers.reset.next = self.reset.val();
+        self.memory_port.reset.next = self.reset.val();
+        self.control.reset.next = self.reset.val();
+
+        // host
+        self.axi_lite.awaddr.next = self.s_axi_awaddr.val();
+        self.axi_lite.awvalid.next = self.s_axi_awvalid.val();
+        self.s_axi_awready.next = self.axi_lite.awready.val();
+        self.axi_lite.wdata.next = self.s_axi_wdata.val();
+        self.axi_lite.wstrb.next = self.s_axi_wstrb.val();
+        self.axi_lite.wvalid.next = self.s_axi_wvalid.val();
+        self.s_axi_wready.next = self.axi_lite.wready.val();
+        self.s_axi_bresp.next = self.axi_lite.bresp.val();
+        self.s_axi_bvalid.next = self.axi_lite.bvalid.val();
+        self.axi_lite.bready.next = self.s_axi_bready.val();
+        self.axi_lite.araddr.next = self.s_axi_araddr.val();
+        self.axi_lite.arvalid.next = self.s_axi_arvalid.val();
+        self.s_axi_arready.next = self.axi_lite.arready.val();
+        self.s_axi_rdata.next = self.axi_lite.rdata.val();
+        self.s_axi_rresp.next = self.axi_lite.rresp.val();
+        self.s_axi_rvalid.next = self.axi_lite.rvalid.val();
+        self.axi_lite.rready.next = self.s_axi_rready.val();
+        self.irq.next = self.registers.irq.val();
+        self.registers.hash_low.next = self.hash_low.val();
+        self.registers.hash_high.next = self.hash_high.val();
+        self.registers.pes.next = self.pes.val();
+        self.registers.request.next = self.axi_lite.request.val();
+        self.registers.write.next = self.axi_lite.write.val();
+        self.registers.address.next = self.axi_lite.address.val();
+        self.registers.data.next = self.axi_lite.data.val();
+        self.registers.strobe.next = self.axi_lite.strobe.val();
+        self.axi_lite.ack.next = self.registers.ack.val();
+        self.axi_lite.error.next = self.registers.error.val();
+        self.axi_lite.read_data.next = self.registers.read_data.val();
+        self.memory_port.request.next = self.registers.port_request.val();
+        self.memory_port.write.next = self.axi_lite.write.val();
+        self.memory_port.memory.next = self.registers.memory.val();
+        self.memory_port.pe.next = self.registers.pe.val();
+        self.memory_port.page.next = self.registers.page.val();
+        self.memory_port.offset.next = bit_cast_slice(self.axi_lite.address.val(), 2, 18);
+        self.memory_port.data.next = self.axi_lite.data.val();
+        self.memory_port.strobe.next = self.axi_lite.strobe.val();
+        self.registers.port_ack.next = self.memory_port.ack.val();
+        self.registers.port_range_error.next = self.memory_port.range_error.val();
+        self.registers.port_data.next = self.memory_port.read_data.val();
+        self.memory_port.check.next = self.registers.check.val();
+        self.memory_port.check_memory.next = self.registers.check_memory.val();
+        self.memory_port.check_pe.next = self.registers.check_pe.val();
+        self.memory_port.check_words.next = self.registers.check_words.val();
+        self.memory_port.stop.next = self.registers.stop.val();
+        self.registers.checking.next = self.memory_port.checking.val();
+        self.registers.refused.next = self.memory_port.refused.val();
+        self.registers.checked.next = self.memory_port.checked.val();
+        self.registers.crc.next = self.memory_port.crc.val();
+        self.registers.sequencer_busy.next = self.control.busy.val();
+        self.registers.computing.next = self.control.computing.val();
+        self.registers.finished.next = self.drain.step_done.val();
+        self.registers.result_b.next = false;
+        self.registers.cycles.next = self.control.cycles.val();
+        self.registers.stalls_queue.next = self.control.stalls_queue.val();
+        self.registers.stalls_scan.next = self.zero.val();
+        self.registers.stalls_drain.next = self.zero.val();
+        self.registers.steps[0].next = self.control.steps.val();
+        self.registers.stalls_input[0].next = self.control.stalls_input.val();
+        self.registers.stalls_data[0].next = self.control.stalls_data.val();
+        self.registers.stalls_output[0].next = self.control.stalls_output.val();
+        self.control.start.next = self.registers.start.val();
+        self.control.stop.next = self.registers.stop_steps[0].val();
+        self.control.abort.next = self.registers.abort.val();
+        self.control.clear_state.next = self.registers.clear_state[0].val();
+        self.control.weights_valid.next = self.registers.valid.val();
+
+        // the input stream: a beat goes to the channel that TDEST names, or nowhere
+        self.open.next = self.registers.valid.val() & self.broadcaster.known.val() & !self.control.clear.val();
+        self.known_channel.next = bit_cast_to(self.s_axis_tdest.val(), &self.channels.val()) < self.channels.val();
+        self.has_room.next = !self.known_channel.val();
+        self.any_short.next = false;
+        self.any_long.next = false;
+        self.ready.next = 0.into();
+        self.bad.next = 0.into();
+        self.first.next = 0.into();
+        self.bad_vectors.next = 0.into();
+        self.input_values.next = 0.into();
+        self.vector_values.next = 0.into();
+        self.vector_word.next = 0.into();
+        self.m_axis_tdata.next = 0.into();
+        self.vectors_selected.next = self.memory_port.bus_memory.val() == 5;
+        for c in 0..(self._channels) {
+            self.chosen[c].next = self.s_axis_tdest.val() == c.index();
+            if self.chosen[c].val() {
+                self.has_room.next = self.channel[c].room.val();
+            }
+        }
+        self.s_axis_tready.next = self.open.val() & self.has_room.val();
+        for c in 0..(self._channels) {
+            self.channel[c].clock.next = self.clock.val();
+            self.channel[c].clear.next = self.control.clear.val();
+            self.channel[c].input_size.next = self.broadcaster.input_size.val();
+            self.channel[c].beat.next = self.s_axis_tvalid.val() & self.open.val() & self.chosen[c].val() & self.channel[c].room.val();
+            self.channel[c].beat_data.next = self.s_axis_tdata.val();
+            self.channel[c].beat_first.next = self.s_axis_tuser.val();
+            self.channel[c].beat_last.next = self.s_axis_tlast.val();
+            self.any_short.next = self.any_short.val() | self.channel[c].ended_short.val();
+            self.any_long.next = self.any_long.val() | self.channel[c].ended_long.val();
+            self.bad_vectors.next = self.bad_vectors.val().replace_bit(c, self.channel[c].ended_short.val() | self.channel[c].ended_long.val());
+            self.ready.next = self.ready.val().replace_bit(c, self.channel[c].ready.val());
+            self.bad.next = self.bad.val().replace_bit(c, self.channel[c].bad.val());
+            self.first.next = self.first.val().replace_bit(c, self.channel[c].first.val());
+            self.channel[c].consume.next = self.broadcaster.consume.val().get_bit(c);
+            self.channel[c].input_read.next = self.broadcaster.input_read.val();
+            self.channel[c].input_position.next = self.broadcaster.input_position.val();
+            self.input_values.next = self.input_values.val() | (self.channel[c].input_value.val().get_bits::<Fit>(0) << (16 * c));
+
+            // the vector memory: read by the broadcaster, written by the element-wise side, while nothing runs the host's
+            self.channel[c].vector_read.next =
+                self.broadcaster.vector_read.val() | (self.vectors_selected.val() & self.memory_port.bus_read.val());
+            self.channel[c].vector_read_address.next = self.broadcaster.vector_address.val();
+            if self.vectors_selected.val() & self.memory_port.bus_read.val() {
+                self.channel[c].vector_read_address.next = self.memory_port.bus_address.val().get_bits::<Fit>(0);
+            }
+            self.vector_values.next = self.vector_values.val() | (self.channel[c].vector_value.val().get_bits::<Fit>(0) << (16 * c));
+            if self.memory_port.bus_pe.val() == c.index() {
+                self.vector_word.next = self.channel[c].vector_value.val();
+            }
+            self.channel[c].vector_write.next = self.drain.store.val() & self.drain.store_mask.val().get_bit(c);
+            self.channel[c].vector_write_address.next = self.drain.store_address.val();
+            self.channel[c].vector_write_data.next = self.drain.store_data.val().get_bits::<Fit>(16 * c);
+            if self.control.sweep.val() {
+                self.channel[c].vector_write.next =
+                    self.control.sweep_mask.val().get_bit(c) & (self.control.sweep_address.val() < self.act_depth.val());
+                self.channel[c].vector_write_address.next = self.control.sweep_address.val().get_bits::<Fit>(0);
+                self.channel[c].vector_write_data.next = 0.into();
+            } else if self.vectors_selected.val() & self.memory_port.bus_write.val() {
+                self.channel[c].vector_write.next = self.memory_port.bus_pe.val() == c.index();
+                self.channel[c].vector_write_address.next = self.memory_port.bus_address.val().get_bits::<Fit>(0);
+                self.channel[c].vector_write_data.next = self.memory_port.bus_data.val().get_bits::<Fit>(0);
+            }
+
+            self.channel[c].output_write.next = self.drain.out_write.val();
+            self.channel[c].output_write_half.next = self.stream_out.write_half.val();
+            self.channel[c].output_write_position.next = self.drain.out_address.val();
+            self.channel[c].output_write_data.next = self.drain.out_data.val().get_bits::<Fit>(16 * c);
+            self.channel[c].output_read.next = self.stream_out.read.val();
+            self.channel[c].output_read_half.next = self.stream_out.read_half.val();
+            self.channel[c].output_read_position.next = self.stream_out.read_position.val();
+            if self.stream_out.tdest.val() == c.index() {
+                self.m_axis_tdata.next = self.channel[c].output_value.val();
+            }
+        }
+        self.registers.vector_short[0].next = self.any_short.val();
+        self.registers.vector_long[0].next = self.any_long.val();
+        self.registers.bad_vectors[0].next = self.bad_vectors.val();
+        self.registers.wrong_channel[0].next = self.s_axis_tvalid.val() & self.open.val() & !self.known_channel.val();
+
+        // the output stream
+        self.stream_out.clear.next = self.control.clear.val();
+        self.stream_out.write.next = self.drain.out_write.val();
+        self.stream_out.write_position.next = self.drain.out_address.val();
+        self.stream_out.done.next = self.drain.out_done.val();
+        self.stream_out.mask.next = self.drain.out_mask.val();
+        self.drain.out_room.next = self.stream_out.room.val();
+        self.m_axis_tvalid.next = self.stream_out.tvalid.val();
+        self.m_axis_tdest.next = self.stream_out.tdest.val();
+        self.m_axis_tlast.next = self.stream_out.tlast.val();
+        self.stream_out.tready.next = self.m_axis_tready.val();
+
+        // broadcasts
+        self.broadcaster.clear.next = self.control.clear.val();
+        self.broadcaster.run.next = self.control.run.val();
+        self.broadcaster.mask.next = self.registers.mask[0].val();
+        self.broadcaster.ready.next = self.ready.val();
+        self.broadcaster.bad.next = self.bad.val();
+        self.broadcaster.first.next = self.first.val();
+        self.broadcaster.input_values.next = self.input_values.val();
+        self.broadcaster.vector_values.next = self.vector_values.val();
+        self.broadcaster.complete.next = self.drain.complete.val();
+        self.broadcaster.stored.next = self.drain.stored.val();
+        self.broadcaster.token_take.next = self.drain.token_take.val();
+        self.broadcaster.clear_pending.next = self.control.clear_pending.val();
+        self.broadcaster.accept.next = self.array.accept.val();
+        self.array.clear.next = self.control.clear.val();
+        self.array.broadcast.next = self.broadcaster.broadcast.val();
+        self.array.token.next = self.broadcaster.token.val();
+        self.array.column.next = self.broadcaster.column.val();
+        self.array.acts.next = self.broadcaster.acts.val();
+        self.array.rows_bank.next = self.broadcaster.rows_bank.val();
+        self.array.parity.next = self.broadcaster.parity.val();
+        self.array.layer.next = self.broadcaster.layer.val();
+
+        // the element-wise side
+        self.drain.clear.next = self.control.clear.val();
+        self.drain.token_issued.next = self.broadcaster.token_issued.val();
+        self.drain.active.next = self.broadcaster.active.val();
+        self.drain.fresh.next = self.broadcaster.fresh.val();
+        self.drain.token_seen.next = self.array.token_seen.val();
+        self.drain.sums.next = self.array.sums.val();
+        self.array.token_take.next = self.drain.token_take.val();
+        self.array.drain_read.next = self.drain.drain_read.val();
+        self.array.drain_rows.next = self.drain.drain_rows.val();
+        self.array.drain_parity.next = self.drain.drain_parity.val();
+        self.array.drain_pe.next = self.drain.drain_pe.val();
+        self.array.drain_address.next = self.drain.drain_address.val();
+        self.array.flush.next = self.control.flush.val() & (self.control.sweep_address.val() < self.acc_depth.val());
+        if self.control.flush.val() {
+            self.array.drain_address.next = bit_cast_to(self.control.sweep_address.val(), self._acc);
+        }
+        self.drain.sweep.next = self.control.sweep.val();
+        self.drain.sweep_mask.next = self.control.sweep_mask.val();
+        self.drain.sweep_address.next = self.control.sweep_address.val();
+
+        // control
+        self.control.broadcaster_rests.next = self.broadcaster.at_rest.val();
+        self.control.array_idle.next = self.array.idle.val();
+        self.control.complete.next = self.drain.complete.val();
+        self.control.drain_busy.next = self.drain.busy.val();
+        self.control.clears_taken.next = self.broadcaster.clears_taken.val();
+        self.control.step_done.next = self.drain.step_done.val();
+        self.control.stall_queue.next = self.broadcaster.stall_queue.val();
+        self.control.stall_input.next = self.broadcaster.stall_input.val();
+        self.control.stall_data.next = self.broadcaster.stall_data.val();
+        self.control.stall_output.next = self.drain.stall_output.val();
+
+        // memories
+        self.layers_selected.next = self.memory_port.bus_memory.val() == 7;
+        self.broadcaster.program_write.next = self.layers_selected.val() & self.memory_port.bus_write.val();
+        self.broadcaster.program_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._program_address);
+        self.broadcaster.program_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._program_bits);
+        self.drain.host_memory.next = self.memory_port.bus_memory.val();
+        self.drain.host_channel.next = self.memory_port.bus_pe.val();
+        self.drain.host_read.next = self.memory_port.bus_read.val();
+        self.drain.host_write.next = self.memory_port.bus_write.val();
+        self.drain.host_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._host_address);
+        self.drain.host_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._host_data);
+        self.array.host_pe.next = self.memory_port.bus_pe.val();
+        self.array.host_memory.next = self.memory_port.bus_memory.val();
+        self.array.host_read.next = self.memory_port.bus_read.val();
+        self.array.host_write.next = self.memory_port.bus_write.val();
+        self.array.host_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._host_address);
+        self.array.host_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._host_data);
+        self.pe_word.next = self.array.host_word.val();
+        self.own_word.next = self.drain.host_word.val();
+        self.memory_port.bus_word.next = bit_cast_to(self.pe_word.val() | self.own_word.val(), self._bus_data);
+        if self.vectors_selected.val() {
+            self.memory_port.bus_word.next = bit_cast_to(self.vector_word.val(), self._bus_data);
+        }
+        self.unused.next = self.s_axi_awprot.val().any()
+            ^ self.s_axi_arprot.val().any()
+            ^ self.memory_port.bus_data.val().any()
+            ^ self.memory_port.bus_address.val().any()
+            ^ self.control.sweep_address.val().any()
+            ^ self.axi_lite.address.val().any();
+    }
+    fn timing(&self) -> Vec<TimingInfo> {
+        Meta::new("lacuna_ese")
+            .doc(
+                "ESE accelerator: LSTM layers, their projections and the fully connected layers after them, in every time step,\n\
+                 for up to 32 channels on the same weights.\n\
+                 \n\
+                 s_axis: input vectors, one value a beat, TDEST the channel, TLAST on the last value, TUSER on the first\n\
+                 value of a sequence (its state begins at zero). Vectors of several channels may interleave; two of a channel\n\
+                 are buffered. m_axis: output vectors in the same way, a step's channels in order. Host port: AXI4-Lite, 32 bit\n\
+                 data, 21 bit address, register map in docs/registers.md; irq is high while enabled and a step has ended. Reset is\n\
+                 synchronous, active high, at least one cycle; STATUS says busy until accumulators and state are zero.\n\
+                 PRELOAD: the memories start as the files IMAGE followed by the memory's name (pe3_spmat.mem, ...) say,\n\
+                 and count as checked; else the host writes them and has them checked.",
+            )
+            .parameter("PRELOAD", "0", "")
+            .parameter("IMAGE", "\"./\"", "")
+            .into_timing()
+    }
+}
