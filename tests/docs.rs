@@ -80,8 +80,11 @@ fn register_table_is_that_of_the_code() {
         Access::Command => "write acts, reads 0",
         Access::ClearOnes => "read, write 1 clears",
     };
-    let expected: Vec<Vec<String>> =
-        REGISTERS.iter().chain(STREAM_REGISTERS).map(|r| vec![format!("0x{:02x}", r.address), r.name.into(), access(r.access).into(), r.doc.into()]).collect();
+    let expected: Vec<Vec<String>> = REGISTERS
+        .iter()
+        .chain(STREAM_REGISTERS)
+        .map(|r| vec![format!("0x{:02x}", r.address), r.name.into(), access(r.access).into(), r.doc.into()])
+        .collect();
     let page = read("docs/registers.md");
     let mut found = rows(&page, "| 0x");
     let window = found.pop().unwrap();

@@ -210,8 +210,17 @@ impl Dut {
             unsafe { new(runtime_seed(seed), images.as_ptr()) }
         };
         let handle = NonNull::new(handle).ok_or_else(|| failed("no model was made".into()))?;
-        let dut =
-            Self { handle, core, trace, axi, stream, limit: 10_000, top: library.top.clone(), ports: library.ports.clone(), _library: object };
+        let dut = Self {
+            handle,
+            core,
+            trace,
+            axi,
+            stream,
+            limit: 10_000,
+            top: library.top.clone(),
+            ports: library.ports.clone(),
+            _library: object,
+        };
         match dut.message() {
             message if message.is_empty() => Ok(dut),
             message => Err(dut.model_error(message)),

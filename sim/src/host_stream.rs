@@ -65,14 +65,7 @@ impl<T: Transport> Host<T> {
         let addresses = [map::CYCLES, map::STEPS, map::STALL_QUEUE, map::STALL_INPUT, map::STALL_DATA, map::STALL_OUTPUT];
         let read = self.bus.read(&addresses)?;
         let at = |i: usize| u64::from(read[i]);
-        Ok(StreamCounters {
-            cycles: at(0),
-            steps: at(1),
-            stall_queue: at(2),
-            stall_input: at(3),
-            stall_data: at(4),
-            stall_output: at(5),
-        })
+        Ok(StreamCounters { cycles: at(0), steps: at(1), stall_queue: at(2), stall_input: at(3), stall_data: at(4), stall_output: at(5) })
     }
 
     /// Reads and clears the channels of which a vector ended short or long.

@@ -205,12 +205,8 @@ impl RecurrentSimulator {
     /// The beats of one vector.
     pub fn beats(channel: usize, values: &[i16], fresh: bool) -> Vec<StreamBeat> {
         let last = values.len().saturating_sub(1);
-        let beat = |(i, v): (usize, &i16)| StreamBeat {
-            data: u64::from(*v as u16),
-            dest: channel as u32,
-            user: fresh && i == 0,
-            last: i == last,
-        };
+        let beat =
+            |(i, v): (usize, &i16)| StreamBeat { data: u64::from(*v as u16), dest: channel as u32, user: fresh && i == 0, last: i == last };
         values.iter().enumerate().map(beat).collect()
     }
 
@@ -317,7 +313,8 @@ impl RecurrentSimulator {
                     let (layer, layer_name) = self.last_layer();
                     let (pe, cycle) = (index % self.model.arch().pes, beats[index].cycle);
                     let (expected, got) = (trace.output[index], found[index]);
-                    let first = Mismatch { channel: *channel, step, layer, layer_name, kind: Kind::Output, index, pe, cycle, expected, got };
+                    let first =
+                        Mismatch { channel: *channel, step, layer, layer_name, kind: Kind::Output, index, pe, cycle, expected, got };
                     verdict.mismatch.get_or_insert(first);
                 }
                 verdict.run.outputs[*channel].push(found);

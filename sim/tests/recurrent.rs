@@ -12,7 +12,8 @@ use lacuna_sim::golden::{GoldenError, Recurrent, Work};
 
 /// Sums of a matrix, row by row, in wide integers.
 fn product(matrix: &Dense, rows: usize, values: &[i16], bits: usize) -> Vec<i64> {
-    let sum = |row: usize| matrix.columns.iter().zip(values).map(|(c, v)| i128::from(matrix.value(c[row], bits)) * i128::from(*v)).sum::<i128>();
+    let sum =
+        |row: usize| matrix.columns.iter().zip(values).map(|(c, v)| i128::from(matrix.value(c[row], bits)) * i128::from(*v)).sum::<i128>();
     (0..rows).map(|row| i64::try_from(sum(row)).unwrap()).collect()
 }
 

@@ -76,7 +76,9 @@ impl Dut {
     }
 
     pub(super) fn streams(&self) -> Result<&Stream> {
-        self.stream.as_ref().ok_or_else(|| Error::Design { top: self.top.clone(), problem: "this model was built without `streams`".into() })
+        self.stream
+            .as_ref()
+            .ok_or_else(|| Error::Design { top: self.top.clone(), problem: "this model was built without `streams`".into() })
     }
 
     pub(super) fn bus(&self) -> Result<&Axi> {

@@ -235,7 +235,8 @@ impl Decoder<'_> {
             let (needed, found) = ((u64::BITS - most.leading_zeros()) as usize + 1, self.image.arch.acc_bits);
             if needed > found {
                 let (pe, what) = (element % self.image.arch.pes, if gates == 4 { "cell" } else { "row" });
-                let text = format!("pe {pe}: the sum of {what} {element}, gate {gate}, can need {needed} bits, the accumulator has {found}");
+                let text =
+                    format!("pe {pe}: the sum of {what} {element}, gate {gate}, can need {needed} bits, the accumulator has {found}");
                 return self.fault(text);
             }
         }

@@ -4,8 +4,8 @@ use super::recurrent::{Matrix, Recurrent};
 use super::GoldenError;
 use lacuna_compress::spec::arch::ACT_BITS;
 use lacuna_compress::spec::cell::{self, CellStep};
-use lacuna_compress::spec::program::{self, Job, Op, Source};
 use lacuna_compress::spec::fixed;
+use lacuna_compress::spec::program::{self, Job, Op, Source};
 
 /// What one channel remembers from step to step.
 #[derive(Clone, Debug)]

@@ -217,10 +217,11 @@ impl RecurrentCase {
             width = *size;
         }
         let model = image(shape, acc_bits, rng.random_range(0..4), &lstm, &layers);
-        let value = |rng: &mut ChaCha8Rng| pick(rng, &[0, 0, 0, i16::MIN, i16::MAX]) ^ (rng.random_range(-32768i32..=32767) >> pick(rng, &[1, 4, 9])) as i16;
-        let inputs = (0..shape.channels)
-            .map(|_| (0..shape.steps).map(|_| (0..shape.inputs).map(|_| value(rng)).collect()).collect())
-            .collect();
+        let value = |rng: &mut ChaCha8Rng| {
+            pick(rng, &[0, 0, 0, i16::MIN, i16::MAX]) ^ (rng.random_range(-32768i32..=32767) >> pick(rng, &[1, 4, 9])) as i16
+        };
+        let inputs =
+            (0..shape.channels).map(|_| (0..shape.steps).map(|_| (0..shape.inputs).map(|_| value(rng)).collect()).collect()).collect();
         let name = format!("seed {seed}: {shape:?}");
         RecurrentCase { name, seed, model, lstm, layers, inputs }
     }
