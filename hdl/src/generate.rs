@@ -65,7 +65,8 @@ impl Probe for Ports {
     }
 }
 
-fn ports(top: &dyn Block) -> Vec<Port> {
+/// The ports of a block that is to be a top.
+pub fn ports(top: &dyn Block) -> Vec<Port> {
     let mut probe = Ports { depth: 0, found: vec![] };
     top.accept(TOP, &mut probe);
     probe.found

@@ -1,7 +1,7 @@
 //! From an architecture to synthesizable Verilog, on rust-hdl.
 //!
 //! Blocks are rust-hdl blocks over the signals of [`signal`]; [`verilog`] writes them as one file per module.
-//! [`prim`] holds the leaves written by hand, [`spmv`] the engine that datapaths share, [`eie`] a datapath,
+//! [`prim`] holds the leaves written by hand, [`spmv`] the engine that datapaths share, [`eie`] and [`ese`] a datapath each,
 //! [`host`] the way in. [`generate`] is what other crates call.
 
 pub mod eie;

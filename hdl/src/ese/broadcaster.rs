@@ -1,6 +1,6 @@
 //! The broadcast side of a step: which column goes to the PEs next.
 
-use super::channel::POSITION_BITS;
+use super::buffers::POSITION_BITS;
 use crate::prim::{Memory, Style};
 use crate::signal::*;
 use crate::spmv::Widths;

@@ -1,6 +1,6 @@
 //! When steps may run, and when everything is made empty.
 
-use super::channel::POSITION_BITS;
+use super::buffers::POSITION_BITS;
 use crate::signal::*;
 use lacuna_compress::spec::arch::Arch;
 use lacuna_compress::spec::MemoryKind;

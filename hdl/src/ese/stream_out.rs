@@ -1,6 +1,6 @@
 //! The output stream: the vectors of a finished step, channel after channel.
 
-use super::channel::POSITION_BITS;
+use super::buffers::POSITION_BITS;
 use crate::signal::*;
 
 /// Bits of TDEST.

@@ -2,7 +2,7 @@
 
 use super::array::EseArray;
 use super::broadcaster::Broadcaster;
-use super::channel::{Channel, POSITION_BITS};
+use super::buffers::{ChannelBuffers, POSITION_BITS};
 use super::control::Control;
 use super::drain::Drain;
 use super::stream_out::{StreamOut, DEST_BITS};
@@ -56,7 +56,7 @@ pub struct Ese {
     broadcaster: Broadcaster,
     array: EseArray,
     drain: Drain,
-    channel: Vec<Channel>,
+    channel: Vec<ChannelBuffers>,
     stream_out: StreamOut,
     // the input stream
     open: Signal<Local, Bit>,
@@ -145,7 +145,7 @@ impl Ese {
             broadcaster: Broadcaster::new(arch),
             array: EseArray::new(arch),
             drain: Drain::new(arch),
-            channel: (0..channels).map(|_| Channel::new(arch, ese)).collect(),
+            channel: (0..channels).map(|_| ChannelBuffers::new(arch, ese)).collect(),
             stream_out: StreamOut::new(channels),
             open: Default::default(),
             known_channel: Default::default(),

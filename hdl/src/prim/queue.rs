@@ -1,7 +1,6 @@
 //! The queue of accepted columns.
 
 use crate::signal::*;
-use lacuna_compress::spec::arch::ACT_BITS;
 use rust_hdl::core::ast::{BlackBox, Verilog};
 
 /// `column_queue.v`: fall-through, `depth` slots, 0 is a wire.
@@ -22,28 +21,30 @@ pub struct ColumnQueue {
     pub out_first: Wire<Out>,
     pub out_end: Wire<Out>,
     _depth: usize,
+    _value: usize,
     _pointer: usize,
 }
 
 impl ColumnQueue {
-    /// Slots, and bits of a pointer.
-    pub fn new(depth: usize, pointer: usize) -> ColumnQueue {
+    /// Slots, bits of the value that travels with a column, and bits of a pointer.
+    pub fn new(depth: usize, value: usize, pointer: usize) -> ColumnQueue {
         ColumnQueue {
             clock: Default::default(),
             clear: Default::default(),
             offer: Default::default(),
             in_token: Default::default(),
-            in_value: Wire::new(ACT_BITS),
+            in_value: Wire::new(value),
             in_first: Wire::new(pointer),
             in_end: Wire::new(pointer),
             room: Default::default(),
             take: Default::default(),
             valid: Default::default(),
             out_token: Default::default(),
-            out_value: Wire::new(ACT_BITS),
+            out_value: Wire::new(value),
             out_first: Wire::new(pointer),
             out_end: Wire::new(pointer),
             _depth: depth,
+            _value: value,
             _pointer: pointer,
         }
     }
@@ -60,8 +61,8 @@ impl Logic for ColumnQueue {
         self.out_end.connect();
     }
     fn hdl(&self) -> Verilog {
-        let (depth, pointer) = (self._depth, self._pointer);
-        let name = format!("column_queue #(.DEPTH({depth}), .VALUE({ACT_BITS}), .POINTER({pointer}))");
+        let (depth, value, pointer) = (self._depth, self._value, self._pointer);
+        let name = format!("column_queue #(.DEPTH({depth}), .VALUE({value}), .POINTER({pointer}))");
         Verilog::Blackbox(BlackBox { name, code: include_str!("column_queue.v").into() })
     }
 }

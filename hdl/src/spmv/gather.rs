@@ -2,6 +2,15 @@
 
 use crate::signal::*;
 
+/// Nodes of each level of a tree of four over `leaves`, the root's last.
+pub(crate) fn levels(leaves: usize) -> Vec<usize> {
+    let mut all = vec![leaves.div_ceil(4)];
+    while let Some(&n) = all.last().filter(|n| **n > 1) {
+        all.push(n.div_ceil(4));
+    }
+    all
+}
+
 #[derive(LogicBlock)]
 pub struct GatherNode {
     pub in_accept: Vec<Signal<In, Bit>>,

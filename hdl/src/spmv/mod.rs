@@ -14,8 +14,12 @@ mod pe_array;
 mod ptr_read;
 mod spmat_read;
 
+pub use decode::Decode;
+pub(crate) use gather::levels;
 pub use pe::Pe;
 pub use pe_array::PeArray;
+pub use ptr_read::PtrRead;
+pub use spmat_read::SpmatRead;
 
 use lacuna_compress::spec::arch::{address_bits, Arch};
 use lacuna_compress::spec::layout::memory_address_bits;
@@ -43,15 +47,17 @@ pub struct Widths {
     pub bias: usize,
     /// Number of a layer.
     pub layer: usize,
-    /// Any address of a memory of a PE.
+    /// Any address of a memory of a PE; of an accelerator of the ESE kind, of any memory.
     pub host_address: usize,
-    /// Any word of a memory of a PE.
+    /// Any word of a memory of a PE; of an accelerator of the ESE kind, of any memory.
     pub host_data: usize,
 }
 
 impl Widths {
     pub fn of(arch: &Arch) -> Widths {
-        let kinds = || MemoryKind::ALL.into_iter().filter(|k| *k != MemoryKind::Layers && k.depth(arch) > 0);
+        // the EIE keeps its layer table beside the array; the ESE's blocks each answer for memories on one bus
+        let on_bus = |k: &MemoryKind| *k != MemoryKind::Layers || arch.ese.is_some();
+        let kinds = || MemoryKind::ALL.into_iter().filter(|k| on_bus(k) && k.depth(arch) > 0);
         let address = |kind| memory_address_bits(kind, arch);
         Widths {
             column: address(MemoryKind::PtrEven) + 1,

@@ -3,7 +3,7 @@
 //! The only module whose text depends on the number of PEs. Trees have nodes of four: level 0 has
 //! ceil(N/4) of them, and so on up to the one root, at least one level.
 
-use super::gather::GatherNode;
+use super::gather::{levels, GatherNode};
 use super::lnzd::LnzdNode;
 use super::pe::Pe;
 use super::{Widths, PE_BITS, PE_COUNT_BITS, ROW_BITS};
@@ -49,15 +49,6 @@ pub struct PeArray {
     lnzd: Vec<LnzdNode>,
     gather: Vec<GatherNode>,
     _levels: Vec<usize>,
-}
-
-/// Nodes of each level of a tree of four over `leaves`, the root's last.
-fn levels(leaves: usize) -> Vec<usize> {
-    let mut all = vec![leaves.div_ceil(4)];
-    while let Some(&n) = all.last().filter(|n| **n > 1) {
-        all.push(n.div_ceil(4));
-    }
-    all
 }
 
 impl PeArray {

@@ -6,7 +6,7 @@
 use super::Widths;
 use crate::prim::{Memory, Style};
 use crate::signal::*;
-use lacuna_compress::spec::arch::{Arch, ACT_BITS};
+use lacuna_compress::spec::arch::Arch;
 
 #[derive(LogicBlock)]
 pub struct PtrRead {
@@ -23,6 +23,7 @@ pub struct PtrRead {
     pub out_first: Wire<Out>,
     pub out_end: Wire<Out>,
     pub room: Signal<In, Bit>,
+    pub busy: Signal<Out, Bit>,
     pub host_read_even: Signal<In, Bit>,
     pub host_read_odd: Signal<In, Bit>,
     pub host_write_even: Signal<In, Bit>,
@@ -37,14 +38,14 @@ pub struct PtrRead {
     valid_1: Flag,
     token_1: Flag,
     odd_1: Flag,
-    act_1: Reg,
+    value_1: Reg,
     leave_1: Signal<Local, Bit>,
     start: Wire<Local>,
     stop: Wire<Local>,
     // stage 2: the column is known to have entries or not
     valid_2: Flag,
     token_2: Flag,
-    act_2: Reg,
+    value_2: Reg,
     start_2: Reg,
     stop_2: Reg,
     nonempty_2: Flag,
@@ -58,7 +59,8 @@ impl PtrRead {
     /// Columns that the stages can hold.
     pub const STAGES: usize = 2;
 
-    pub fn new(arch: &Arch) -> PtrRead {
+    /// `value`: bits of what travels with a column.
+    pub fn new(arch: &Arch, value: usize) -> PtrRead {
         let w = Widths::of(arch);
         let memory = |name| Memory::new(Style::Block, w.pointer, arch.ptr_depth, Some(name));
         PtrRead {
@@ -66,15 +68,16 @@ impl PtrRead {
             clear: Default::default(),
             broadcast: Default::default(),
             in_token: Default::default(),
-            in_value: Wire::new(ACT_BITS),
+            in_value: Wire::new(value),
             in_column: Wire::new(w.column),
             accept: Default::default(),
             offer: Default::default(),
             out_token: Default::default(),
-            out_value: Wire::new(ACT_BITS),
+            out_value: Wire::new(value),
             out_first: Wire::new(w.pointer),
             out_end: Wire::new(w.pointer),
             room: Default::default(),
+            busy: Default::default(),
             host_read_even: Default::default(),
             host_read_odd: Default::default(),
             host_write_even: Default::default(),
@@ -88,13 +91,13 @@ impl PtrRead {
             valid_1: Flag::new(),
             token_1: Flag::new(),
             odd_1: Flag::new(),
-            act_1: Reg::new(ACT_BITS),
+            value_1: Reg::new(value),
             leave_1: Default::default(),
             start: Wire::new(w.pointer),
             stop: Wire::new(w.pointer),
             valid_2: Flag::new(),
             token_2: Flag::new(),
-            act_2: Reg::new(ACT_BITS),
+            value_2: Reg::new(value),
             start_2: Reg::new(w.pointer),
             stop_2: Reg::new(w.pointer),
             nonempty_2: Flag::new(),
@@ -109,7 +112,7 @@ impl PtrRead {
 impl Logic for PtrRead {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, valid_1, token_1, odd_1, act_1, valid_2, token_2, act_2, start_2, stop_2, nonempty_2);
+        dff_setup!(self, clock, valid_1, token_1, odd_1, value_1, valid_2, token_2, value_2, start_2, stop_2, nonempty_2);
         clock!(self, clock, ptr_even, ptr_odd);
         self.ptr_even.read_enable.next = self.broadcast.val() | self.host_read_even.val();
         self.ptr_odd.read_enable.next = self.broadcast.val() | self.host_read_odd.val();
@@ -150,14 +153,14 @@ impl Logic for PtrRead {
             self.valid_1.d.next = true;
             self.token_1.d.next = self.in_token.val();
             self.odd_1.d.next = self.in_column.val().get_bit(0);
-            self.act_1.d.next = self.in_value.val();
+            self.value_1.d.next = self.in_value.val();
         } else if self.leave_1.val() {
             self.valid_1.d.next = false;
         }
         if self.can_2.val() {
             self.valid_2.d.next = self.valid_1.q.val();
             self.token_2.d.next = self.token_1.q.val();
-            self.act_2.d.next = self.act_1.q.val();
+            self.value_2.d.next = self.value_1.q.val();
             self.start_2.d.next = self.start.val();
             self.stop_2.d.next = self.stop.val();
             self.nonempty_2.d.next = self.token_1.q.val() | (self.start.val() != self.stop.val());
@@ -167,8 +170,9 @@ impl Logic for PtrRead {
             self.valid_2.d.next = false;
         }
         self.offer.next = self.valid_2.q.val() & self.nonempty_2.q.val();
+        self.busy.next = self.valid_1.q.val() | self.valid_2.q.val();
         self.out_token.next = self.token_2.q.val();
-        self.out_value.next = self.act_2.q.val();
+        self.out_value.next = self.value_2.q.val();
         self.out_first.next = self.start_2.q.val();
         self.out_end.next = self.stop_2.q.val();
     }
@@ -178,8 +182,9 @@ impl Logic for PtrRead {
                 "PtrRead: two pointer banks, read together, and two stages that hold columns on their way.\n\
                  \n\
                  broadcast comes only while accept is high. Two cycles later the column is offered to the queue with\n\
-                 its first entry and the one after its last; a column without entries is dropped instead. A token\n\
-                 (the end of a layer) is always offered. Each stage moves on as soon as the next one is free.",
+                 its first entry, the one after its last, and the value that came with it; a column without entries is\n\
+                 dropped instead. A token (the end of a run of columns) is always offered. Each stage moves on as soon\n\
+                 as the next one is free; busy while one of them holds something.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")
             .parameter("IMAGE", "\"\"", "IMAGE")

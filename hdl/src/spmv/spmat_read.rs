@@ -3,7 +3,7 @@
 use super::{Widths, ROW_BITS};
 use crate::prim::{LaneSelect, Memory, Style};
 use crate::signal::*;
-use lacuna_compress::spec::arch::{Arch, ACT_BITS};
+use lacuna_compress::spec::arch::Arch;
 use lacuna_compress::spec::layout::memory_address_bits;
 use lacuna_compress::spec::MemoryKind;
 
@@ -18,6 +18,7 @@ pub struct SpmatRead {
     pub in_first: Wire<In>,
     pub in_end: Wire<In>,
     pub take: Signal<Out, Bit>,
+    pub working: Signal<Out, Bit>,
     pub valid: Signal<Out, Bit>,
     pub write_back: Signal<Out, Bit>,
     pub first: Signal<Out, Bit>,
@@ -41,7 +42,7 @@ pub struct SpmatRead {
     cursor: Reg,
     stop: Reg,
     counter: Reg,
-    act: Reg,
+    held: Reg,
     ready: Signal<Local, Bit>,
     // the entry whose word is being read
     valid_1: Flag,
@@ -59,7 +60,8 @@ pub struct SpmatRead {
 }
 
 impl SpmatRead {
-    pub fn new(arch: &Arch) -> SpmatRead {
+    /// `value`: bits of what travels with a column.
+    pub fn new(arch: &Arch, value: usize) -> SpmatRead {
         let w = Widths::of(arch);
         let address = memory_address_bits(MemoryKind::Spmat, arch);
         let lane_width = arch.lane_bits().max(1);
@@ -69,16 +71,17 @@ impl SpmatRead {
             out_rows: Wire::new(ROW_BITS),
             in_valid: Default::default(),
             in_token: Default::default(),
-            in_value: Wire::new(ACT_BITS),
+            in_value: Wire::new(value),
             in_first: Wire::new(w.pointer),
             in_end: Wire::new(w.pointer),
             take: Default::default(),
+            working: Default::default(),
             valid: Default::default(),
             write_back: Default::default(),
             first: Default::default(),
             last: Default::default(),
             row: Wire::new(ROW_BITS),
-            value: Wire::new(ACT_BITS),
+            value: Wire::new(value),
             weight: Wire::new(arch.weight_bits),
             run: Wire::new(arch.run_bits),
             host_read: Default::default(),
@@ -95,14 +98,14 @@ impl SpmatRead {
             cursor: Reg::new(w.pointer),
             stop: Reg::new(w.pointer),
             counter: Reg::new(ROW_BITS),
-            act: Reg::new(ACT_BITS),
+            held: Reg::new(value),
             ready: Default::default(),
             valid_1: Flag::new(),
             write_back_1: Flag::new(),
             first_1: Flag::new(),
             last_1: Flag::new(),
             row_1: Reg::new(ROW_BITS),
-            value_1: Reg::new(ACT_BITS),
+            value_1: Reg::new(value),
             lane_1: Reg::new(lane_width),
             _lane: arch.lane_bits(),
             _lane_width: lane_width,
@@ -116,7 +119,7 @@ impl SpmatRead {
 impl Logic for SpmatRead {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, busy, token, opening, closing, cursor, stop, counter, act);
+        dff_setup!(self, clock, busy, token, opening, closing, cursor, stop, counter, held);
         dff_setup!(self, clock, valid_1, write_back_1, first_1, last_1, row_1, value_1, lane_1);
         clock!(self, clock, spmat);
 
@@ -129,7 +132,7 @@ impl Logic for SpmatRead {
             self.cursor.d.next = self.in_first.val();
             self.stop.d.next = self.in_end.val();
             self.counter.d.next = 0.into();
-            self.act.d.next = self.in_value.val();
+            self.held.d.next = self.in_value.val();
             self.closing.d.next = self.in_first.val() + 1 == self.in_end.val();
             if self.in_token.val() {
                 self.closing.d.next = self.out_rows.val() == 1;
@@ -159,7 +162,7 @@ impl Logic for SpmatRead {
         self.first_1.d.next = self.opening.q.val();
         self.last_1.d.next = self.closing.q.val();
         self.row_1.d.next = self.counter.q.val();
-        self.value_1.d.next = self.act.q.val();
+        self.value_1.d.next = self.held.q.val();
         self.lane_1.d.next = bit_cast_slice(self.cursor.q.val(), 0, self._lane_width);
         if self.clear.val() {
             self.busy.d.next = false;
@@ -170,6 +173,7 @@ impl Logic for SpmatRead {
         self.select.lane.next = self.lane_1.q.val();
         self.run.next = bit_cast_slice(self.select.field.val(), 0, self._run);
         self.weight.next = bit_cast_slice(self.select.field.val(), self._run, self._weight);
+        self.working.next = self.busy.q.val() | self.valid_1.q.val();
         self.valid.next = self.valid_1.q.val();
         self.write_back.next = self.write_back_1.q.val();
         self.first.next = self.first_1.q.val();
@@ -182,10 +186,11 @@ impl Logic for SpmatRead {
             .doc(
                 "SpmatRead: the entries of a PE, one a cycle.\n\
                  \n\
-                 Takes a column (first entry, the one after its last, activation) when the one before it is at its last\n\
+                 Takes a column (first entry, the one after its last, value) when the one before it is at its last\n\
                  entry, so that no cycle is lost between columns. A cycle after an entry's turn: valid with its weight\n\
-                 (or code), zero run and activation; first marks the first entry of a column. A token makes the same\n\
-                 slots write rows 0 .. out_rows-1 back: write_back with the row, last on the last one.\n\
+                 (or code), zero run and its column's value; first marks the first entry of a column. A token makes the\n\
+                 same slots write rows 0 .. out_rows-1 back: write_back with the row, last on the last one. working\n\
+                 while a column is being read or an entry's word is on its way.\n\
                  Nothing stops the entries once they run: what follows must take one every cycle.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")

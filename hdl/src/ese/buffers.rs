@@ -9,7 +9,7 @@ use lacuna_compress::spec::arch::{address_bits, Arch, Ese, ACT_BITS};
 pub const POSITION_BITS: usize = 16;
 
 #[derive(LogicBlock)]
-pub struct Channel {
+pub struct ChannelBuffers {
     pub clock: Signal<In, Clock>,
     pub clear: Signal<In, Bit>,
     pub input_size: Wire<In>,
@@ -70,13 +70,13 @@ pub struct Channel {
     _output_address: usize,
 }
 
-impl Channel {
-    pub fn new(arch: &Arch, ese: &Ese) -> Channel {
+impl ChannelBuffers {
+    pub fn new(arch: &Arch, ese: &Ese) -> ChannelBuffers {
         let w = Widths::of(arch);
         let (input_address, output_address) = (address_bits(ese.input_depth), address_bits(ese.output_depth));
         let half = |depth| Memory::new(Style::Auto, ACT_BITS, depth, None);
         let flags = || (0..2).map(|_| Flag::new()).collect();
-        Channel {
+        ChannelBuffers {
             clock: Default::default(),
             clear: Default::default(),
             input_size: Wire::new(POSITION_BITS),
@@ -133,7 +133,7 @@ impl Channel {
     }
 }
 
-impl Logic for Channel {
+impl Logic for ChannelBuffers {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, position, excess, began, write_half, read_half, shown_half, sent_half);
@@ -245,9 +245,9 @@ impl Logic for Channel {
         }
     }
     fn timing(&self) -> Vec<TimingInfo> {
-        Meta::new("channel")
+        Meta::new("channel_buffers")
             .doc(
-                "Channel: two input vectors, the vector memory and two output vectors of one sequence.\n\
+                "Channel buffers: two input vectors, the vector memory and two output vectors of one sequence.\n\
                  \n\
                  beat comes only while room is high. A vector whose last beat is not number input_size counts as received\n\
                  (ready), but as bad; beats beyond input_size are dropped. first is what beat_first was on the vector's\n\
