@@ -1,6 +1,6 @@
 //! From a quantized network to the memory image: formats, overflow check, row orders, depths, words.
 
-mod pack;
+pub(crate) mod pack;
 mod ranges;
 mod report;
 
@@ -111,14 +111,14 @@ pub struct Compiled {
 }
 
 /// A layer's numbers as the accelerator computes with them.
-struct LayerNumbers {
+pub(crate) struct LayerNumbers {
     input_fraction: i32,
     output_fraction: i32,
-    shift: u32,
+    pub(crate) shift: u32,
     /// Of each model row, at the accumulator's fraction length, without the rounding constant.
-    bias: Vec<i64>,
+    pub(crate) bias: Vec<i64>,
     /// Model row whose sum can become largest, and the bits that it needs.
-    widest: (usize, usize),
+    pub(crate) widest: (usize, usize),
 }
 
 /// Compiles a network. Errors: layers that do not chain or do not fit, an accumulator that could
@@ -222,7 +222,7 @@ fn check_layers(layers: &[QuantizedLayer], settings: &Settings) -> Result<(), Er
 }
 
 /// Shift, biases, and the bits that the largest sum of any row takes.
-fn layer_numbers(layer: &QuantizedLayer, input_fraction: i32, output_fraction: i32) -> Result<LayerNumbers, Error> {
+pub(crate) fn layer_numbers(layer: &QuantizedLayer, input_fraction: i32, output_fraction: i32) -> Result<LayerNumbers, Error> {
     let fault = |fault: String| Error::Layer { layer: layer.name.clone(), fault };
     let limit = fixed::MAX_FRACTION;
     if !(-limit..=limit).contains(&output_fraction) {
@@ -240,23 +240,31 @@ fn layer_numbers(layer: &QuantizedLayer, input_fraction: i32, output_fraction: i
     reach.iter_mut().zip(&bias).for_each(|(sum, b)| *sum += i128::from(b.abs()));
     // of equal ones, the first row
     let row = (0..layer.rows).rev().max_by_key(|r| reach[*r]).unwrap_or(0);
-    let mut needed = 2;
-    while reach.get(row).is_some_and(|sum| *sum > (1i128 << (needed - 1)) - 1) {
-        needed += 1;
-    }
+    let needed = signed_bits(reach.get(row).copied().unwrap_or(0));
     Ok(LayerNumbers { input_fraction, output_fraction, shift, bias, widest: (row, needed) })
 }
 
+/// Bits of a two's complement number that holds `sum` and `-sum`, at least 2.
+pub(crate) fn signed_bits(sum: i128) -> usize {
+    let mut bits = 2;
+    while sum > (1i128 << (bits - 1)) - 1 {
+        bits += 1;
+    }
+    bits
+}
+
+/// The least and the most bits of an accumulator.
+pub(crate) const ACC_WIDTHS: (usize, usize) = (24, 48);
+
 /// The accumulator's width; an error if a sum of any row could leave it.
 fn accumulator_bits(layers: &[QuantizedLayer], numbers: &[LayerNumbers], fixed_bits: Option<usize>) -> Result<usize, Error> {
-    const WIDTHS: (usize, usize) = (24, 48);
     let widest = (0..layers.len()).rev().max_by_key(|l| numbers[*l].widest.1).unwrap_or(0);
     let (row, needed) = numbers[widest].widest;
-    let available = fixed_bits.unwrap_or(WIDTHS.1);
+    let available = fixed_bits.unwrap_or(ACC_WIDTHS.1);
     if needed > available {
         return Err(Error::Accumulator { layer: layers[widest].name.clone(), row, needed, found: available });
     }
-    Ok(fixed_bits.unwrap_or(needed.max(WIDTHS.0)))
+    Ok(fixed_bits.unwrap_or(needed.max(ACC_WIDTHS.0)))
 }
 
 fn row_orders(layers: &[QuantizedLayer], settings: &Settings, densities: &[f64]) -> Result<Vec<Option<Vec<u32>>>, Error> {

@@ -16,4 +16,5 @@ pub mod manifest;
 pub mod model;
 pub mod prune;
 pub mod quantize;
+pub mod recurrent;
 pub mod spec;

@@ -34,7 +34,8 @@ pub fn prune(dense: &Dense, densities: &[Option<f64>]) -> Result<(Dense, Vec<Pru
             }
             // at most n, as density is at most 1
             let keep = (density * layer.weights.data.len() as f64).round() as usize;
-            keep_largest(&mut layer.weights.data, keep);
+            let all = (0..layer.weights.data.len()).collect();
+            keep_largest(&mut layer.weights.data, all, keep);
         }
         let data = &layer.weights.data;
         let kept = layer.weights.nonzeros();
@@ -44,11 +45,12 @@ pub fn prune(dense: &Dense, densities: &[Option<f64>]) -> Result<(Dense, Vec<Pru
     Ok((pruned, reports))
 }
 
-fn keep_largest(weights: &mut [f32], keep: usize) {
-    if keep >= weights.len() {
+/// Of the weights at `order`, keeps the `keep` of largest magnitude, of equal ones those at the smaller index, and
+/// makes the others zero.
+pub(crate) fn keep_largest(weights: &mut [f32], mut order: Vec<usize>, keep: usize) {
+    if keep >= order.len() {
         return;
     }
-    let mut order: Vec<usize> = (0..weights.len()).collect();
     order.select_nth_unstable_by(keep, |a, b| weights[*b].abs().total_cmp(&weights[*a].abs()).then(a.cmp(b)));
     for index in &order[keep..] {
         weights[*index] = 0.0;

@@ -68,15 +68,28 @@ impl LayerReport {
     }
 }
 
+impl Quantization {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let (limit, expected) = match self.form {
+            WeightForm::Codebook => (8, "2 to 8 for a codebook"),
+            WeightForm::Direct => (16, "2 to 16 for direct weights"),
+        };
+        if (2..=limit).contains(&self.bits) {
+            return Ok(());
+        }
+        Err(Error::Setting { field: "weight_bits", found: self.bits.to_string(), expected })
+    }
+    /// Random numbers for codebook `number`.
+    pub(crate) fn rng(&self, number: usize) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(number as u64);
+        rng
+    }
+}
+
 /// Quantizes every layer on its own. An error if `bits` is out of range, or a weight not finite.
 pub fn quantize(dense: &Dense, how: &Quantization) -> Result<(Vec<QuantizedLayer>, Vec<LayerReport>), Error> {
-    let (limit, expected) = match how.form {
-        WeightForm::Codebook => (8, "2 to 8 for a codebook"),
-        WeightForm::Direct => (16, "2 to 16 for direct weights"),
-    };
-    if !(2..=limit).contains(&how.bits) {
-        return Err(Error::Setting { field: "weight_bits", found: how.bits.to_string(), expected });
-    }
+    how.check()?;
     let mut layers = Vec::with_capacity(dense.layers.len());
     let mut reports = Vec::with_capacity(dense.layers.len());
     for (number, layer) in dense.layers.iter().enumerate() {
@@ -90,11 +103,10 @@ pub fn quantize(dense: &Dense, how: &Quantization) -> Result<(Vec<QuantizedLayer
         }
         let (quantized, report) = match how.form {
             WeightForm::Codebook => {
-                let mut rng = ChaCha8Rng::seed_from_u64(how.seed);
-                rng.set_stream(number as u64);
-                with_codebook(layer, how, &mut rng)
+                let shared = Shared::cluster(layer.weights.data.iter().copied(), how, &mut how.rng(number));
+                with_codebook(layer, &shared, shared.finest_fraction())
             }
-            WeightForm::Direct => direct(layer, how.bits),
+            WeightForm::Direct => direct(layer, how.bits, best_fraction(&layer.weights, how.bits)),
         };
         layers.push(quantized);
         reports.push(report);
@@ -119,28 +131,49 @@ pub fn dequantize(layers: &[QuantizedLayer]) -> Dense {
     Dense { layers: layers.iter().map(layer).collect() }
 }
 
-fn with_codebook(layer: &DenseLayer, how: &Quantization, rng: &mut ChaCha8Rng) -> (QuantizedLayer, LayerReport) {
-    let nonzeros = layer.weights.data.iter().copied().filter(|w| *w != 0.0);
-    let centroids = Sorted::new(nonzeros).centroids((1 << how.bits) - 1, how.init, how.iterations, rng);
-    let low = centroids.first().copied().unwrap_or(0.0).min(0.0);
-    let high = centroids.last().copied().unwrap_or(0.0).max(0.0);
-    let fraction = fraction_for(low, high, CODEBOOK_VALUE_BITS);
-    let mut codebook = vec![0i16; 1 << how.bits];
-    for (shared, centroid) in codebook[1..].iter_mut().zip(&centroids) {
-        // `fixed::quantize` saturates to 16 bits
-        *shared = fixed::quantize(*centroid, CODEBOOK_VALUE_BITS, fraction) as i16;
+/// The weights that a codebook shares, before they are rounded.
+pub(crate) struct Shared {
+    bits: usize,
+    centroids: Vec<f64>,
+}
+
+impl Shared {
+    /// k-means over the weights that are not zero.
+    pub(crate) fn cluster(weights: impl Iterator<Item = f32>, how: &Quantization, rng: &mut ChaCha8Rng) -> Shared {
+        let sorted = Sorted::new(weights.filter(|w| *w != 0.0));
+        Shared { bits: how.bits, centroids: sorted.centroids((1 << how.bits) - 1, how.init, how.iterations, rng) }
     }
-    let code = |w: f32| 1 + nearest(&centroids, f64::from(w)) as i32;
-    let (quantized, mut report) = store(layer, Some(codebook), fraction, code);
+    /// The finest fraction length at which no shared weight saturates.
+    pub(crate) fn finest_fraction(&self) -> i32 {
+        let low = self.centroids.first().copied().unwrap_or(0.0).min(0.0);
+        let high = self.centroids.last().copied().unwrap_or(0.0).max(0.0);
+        fraction_for(low, high, CODEBOOK_VALUE_BITS)
+    }
+    /// Value by code, `2^bits` of them.
+    pub(crate) fn codebook(&self, fraction: i32) -> Vec<i16> {
+        let mut codebook = vec![0i16; 1 << self.bits];
+        for (shared, centroid) in codebook[1..].iter_mut().zip(&self.centroids) {
+            // `fixed::quantize` saturates to 16 bits
+            *shared = fixed::quantize(*centroid, CODEBOOK_VALUE_BITS, fraction) as i16;
+        }
+        codebook
+    }
+}
+
+/// A layer in codes, shared weights at fraction length `fraction`.
+pub(crate) fn with_codebook(layer: &DenseLayer, shared: &Shared, fraction: i32) -> (QuantizedLayer, LayerReport) {
+    let centroids = &shared.centroids;
+    let code = |w: f32| 1 + nearest(centroids, f64::from(w)) as i32;
+    let (quantized, mut report) = store(layer, Some(shared.codebook(fraction)), fraction, code);
     let used: BTreeSet<i32> = quantized.columns.iter().flatten().map(|n| n.weight).collect();
     report.shared_weights = used.len();
-    let clipped = |w: f64| is_clipped(centroids[nearest(&centroids, w)], CODEBOOK_VALUE_BITS, fraction);
+    let clipped = |w: f64| is_clipped(centroids[nearest(centroids, w)], CODEBOOK_VALUE_BITS, fraction);
     report.clipped = layer.weights.data.iter().filter(|w| **w != 0.0 && clipped(f64::from(**w))).count();
     (quantized, report)
 }
 
-fn direct(layer: &DenseLayer, bits: usize) -> (QuantizedLayer, LayerReport) {
-    let fraction = best_fraction(&layer.weights, bits);
+/// A layer in fixed point of `bits` bits and fraction length `fraction`.
+pub(crate) fn direct(layer: &DenseLayer, bits: usize, fraction: i32) -> (QuantizedLayer, LayerReport) {
     // at most 16 bits
     let value = |w: f32| fixed::quantize(f64::from(w), bits, fraction) as i32;
     let (quantized, mut report) = store(layer, None, fraction, value);
@@ -157,7 +190,7 @@ fn is_clipped(value: f64, bits: usize, fraction: i32) -> bool {
 
 /// The fraction length of least square error; of equal ones the coarser. Finer ones than the finest
 /// that does not clip trade large errors of few weights for small ones of many.
-fn best_fraction(weights: &Matrix, bits: usize) -> i32 {
+pub(crate) fn best_fraction(weights: &Matrix, bits: usize) -> i32 {
     let nonzeros = || weights.data.iter().filter(|w| **w != 0.0).map(|w| f64::from(*w));
     let (low, high) = nonzeros().fold((0.0f64, 0.0f64), |(low, high), w| (low.min(w), high.max(w)));
     let coarsest = fraction_for(low, high, bits);

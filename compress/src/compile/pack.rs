@@ -9,19 +9,19 @@ use crate::spec::{fixed, Arch, LayerRecord, MemoryImage, MemoryKind, Section, We
 use std::collections::BTreeMap;
 
 /// What a layer needs of a memory, in its own units, and what these are called.
-struct Need<'a> {
-    memory: &'static str,
-    what: &'static str,
+pub(crate) struct Need<'a> {
+    pub memory: &'static str,
+    pub what: &'static str,
     /// Of each PE after each layer: `used[layer][pe]`; memories that layers share in turn do not add up.
-    used: Vec<Vec<usize>>,
-    depth: Option<usize>,
-    layers: &'a [QuantizedLayer],
+    pub used: Vec<Vec<usize>>,
+    pub depth: Option<usize>,
+    pub layers: &'a [QuantizedLayer],
 }
 
 impl Need<'_> {
     /// The memory's depth; an error that names the worst PE, the first layer that does not fit there, and
     /// the depth that it would take.
-    fn depth(&self) -> Result<usize, Error> {
+    pub fn depth(&self) -> Result<usize, Error> {
         let needed = self.used.iter().flatten().copied().max().unwrap_or(0).max(1);
         let Some(depth) = self.depth else { return Ok(needed) };
         if needed <= depth {
@@ -143,29 +143,8 @@ fn pe_words(
 ) -> Words {
     let width = kind.width(arch);
     match kind {
-        MemoryKind::Spmat => {
-            let count: usize = encoded.iter().map(|layer| layer.pes[pe].entries.len()).sum();
-            let mut words = Words::zeroed(width, count.div_ceil(arch.entries_per_word).max(1));
-            let entries = encoded.iter().flat_map(|layer| &layer.pes[pe].entries);
-            entries.enumerate().for_each(|(index, entry)| entry.write(&mut words, index, arch));
-            words
-        }
-        MemoryKind::PtrEven | MemoryKind::PtrOdd => {
-            let total: usize = encoded.iter().map(|layer| layer.columns + 1).sum();
-            let count = if kind == MemoryKind::PtrEven { total.div_ceil(2) } else { total / 2 };
-            let mut words = Words::zeroed(width, count.max(1));
-            let mut first_entry = 0;
-            for (layer, record) in encoded.iter().zip(records) {
-                for (c, pointer) in layer.pes[pe].pointers.iter().enumerate() {
-                    let (bank, address) = pointer_place(record.ptr_base + c);
-                    if bank == kind {
-                        words.set(address, first_entry + u64::from(*pointer));
-                    }
-                }
-                first_entry += layer.pes[pe].entries.len() as u64;
-            }
-            words
-        }
+        MemoryKind::Spmat => spmat_words(encoded, arch, pe),
+        MemoryKind::PtrEven | MemoryKind::PtrOdd => pointer_words(encoded, arch, pe, kind),
         MemoryKind::Bias => {
             let mut words = Words::zeroed(width, records.iter().map(|r| r.out_rows).sum());
             for ((layer, n), record) in encoded.iter().zip(numbers).zip(records) {
@@ -181,15 +160,49 @@ fn pe_words(
             words
         }
         MemoryKind::Codebook => {
-            debug_assert!(arch.weights == WeightForm::Codebook, "direct weights have no codebook section");
-            let mut words = Words::zeroed(width, layers.len() << arch.weight_bits);
-            for (l, layer) in layers.iter().enumerate() {
-                for (code, value) in layer.codebook.iter().flatten().enumerate() {
-                    words.set(l << arch.weight_bits | code, u64::from(*value as u16));
-                }
-            }
-            words
+            let codebooks: Vec<&[i16]> = layers.iter().map(|layer| layer.codebook.as_deref().unwrap_or_default()).collect();
+            codebook_words(&codebooks, arch)
         }
         MemoryKind::ActA | MemoryKind::ActB | MemoryKind::Layers => unreachable!("{kind:?} is no section of a PE"),
     }
+}
+
+/// Entries of all layers, one behind the other.
+pub(crate) fn spmat_words(encoded: &[Encoded], arch: &Arch, pe: usize) -> Words {
+    let count: usize = encoded.iter().map(|layer| layer.pes[pe].entries.len()).sum();
+    let mut words = Words::zeroed(MemoryKind::Spmat.width(arch), count.div_ceil(arch.entries_per_word).max(1));
+    let entries = encoded.iter().flat_map(|layer| &layer.pes[pe].entries);
+    entries.enumerate().for_each(|(index, entry)| entry.write(&mut words, index, arch));
+    words
+}
+
+/// Pointers of all layers, one behind the other: those that lie in bank `kind`.
+pub(crate) fn pointer_words(encoded: &[Encoded], arch: &Arch, pe: usize, kind: MemoryKind) -> Words {
+    let total: usize = encoded.iter().map(|layer| layer.columns + 1).sum();
+    let count = if kind == MemoryKind::PtrEven { total.div_ceil(2) } else { total / 2 };
+    let mut words = Words::zeroed(kind.width(arch), count.max(1));
+    let (mut first_entry, mut ptr_base) = (0, 0);
+    for layer in encoded {
+        for (c, pointer) in layer.pes[pe].pointers.iter().enumerate() {
+            let (bank, address) = pointer_place(ptr_base + c);
+            if bank == kind {
+                words.set(address, first_entry + u64::from(*pointer));
+            }
+        }
+        first_entry += layer.pes[pe].entries.len() as u64;
+        ptr_base += layer.columns + 1;
+    }
+    words
+}
+
+/// Shared weights by number of the codebook and code.
+pub(crate) fn codebook_words(codebooks: &[&[i16]], arch: &Arch) -> Words {
+    debug_assert!(arch.weights == WeightForm::Codebook, "direct weights have no codebook section");
+    let mut words = Words::zeroed(MemoryKind::Codebook.width(arch), codebooks.len() << arch.weight_bits);
+    for (number, codebook) in codebooks.iter().enumerate() {
+        for (code, value) in codebook.iter().enumerate() {
+            words.set(number << arch.weight_bits | code, u64::from(*value as u16));
+        }
+    }
+    words
 }

@@ -17,10 +17,13 @@ pub struct Range {
 }
 
 impl Range {
-    const EMPTY: Range = Range { low: f64::INFINITY, high: f64::NEG_INFINITY };
-    fn add(&mut self, value: f64) {
+    pub(crate) const EMPTY: Range = Range { low: f64::INFINITY, high: f64::NEG_INFINITY };
+    pub(crate) fn add(&mut self, value: f64) {
         self.low = self.low.min(value);
         self.high = self.high.max(value);
+    }
+    pub(crate) fn is_valid(&self) -> bool {
+        self.low.is_finite() && self.high.is_finite() && self.low <= self.high
     }
 }
 
@@ -51,7 +54,7 @@ pub(super) fn measure(layers: &[QuantizedLayer], calibration: Calibration) -> Re
                 return fault(format!("{} output ranges are given, the network has {} layers", outputs.len(), layers.len()));
             }
             let ranges: Vec<Range> = std::iter::once(&input).chain(outputs).copied().collect();
-            match ranges.iter().find(|r| !(r.low.is_finite() && r.high.is_finite() && r.low <= r.high)) {
+            match ranges.iter().find(|r| !r.is_valid()) {
                 Some(bad) => fault(format!("the range {} to {} is none", bad.low, bad.high)),
                 None => Ok(Measured { samples: 0, ranges, densities: None }),
             }

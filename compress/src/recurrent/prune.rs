@@ -1,0 +1,156 @@
+//! Pruning by magnitude, over a whole matrix or within each PE's part of it (ESE, load-balance-aware pruning).
+//!
+//! With N PEs, the part of PE k are the rows r with r mod N = k. Balanced pruning keeps the same share of every part,
+//! so that parts of equal size keep equally many weights.
+
+use crate::error::Error;
+use crate::model::{Matrix, Recurrent, GATES};
+use crate::prune::keep_largest;
+use serde::{Deserialize, Serialize};
+
+/// Which weights of a matrix go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pruning {
+    /// Of each PE's part the smallest.
+    #[default]
+    LoadBalanced,
+    /// Of the whole matrix the smallest.
+    Magnitude,
+}
+
+/// Share of weights to keep of the matrices of an LSTM layer, 0 to 1; `None` keeps them all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LstmDensity {
+    /// Of each gate's input matrix.
+    pub input: Option<f64>,
+    /// Of each gate's hidden matrix.
+    pub hidden: Option<f64>,
+    pub projection: Option<f64>,
+}
+
+/// Share of weights to keep, by layer. Layers beyond the end of a list keep all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Density {
+    pub lstm: Vec<LstmDensity>,
+    pub layers: Vec<Option<f64>>,
+}
+
+impl Density {
+    /// The same for every matrix of a network.
+    pub fn uniform(network: &Recurrent, density: f64) -> Density {
+        let all = Some(density);
+        Density {
+            lstm: vec![LstmDensity { input: all, hidden: all, projection: all }; network.lstm.len()],
+            layers: vec![all; network.layers.len()],
+        }
+    }
+}
+
+/// What a way of pruning leaves of a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct PruneStats {
+    pub nonzeros: usize,
+    /// Non-zeros over rows times columns.
+    pub density: f64,
+    /// Most non-zeros of a PE over their mean; 1 if there are none.
+    pub imbalance: f64,
+}
+
+/// Both ways of pruning a matrix, side by side.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MatrixPruning {
+    pub name: String,
+    pub load_balanced: PruneStats,
+    pub magnitude: PruneStats,
+}
+
+impl PruneStats {
+    fn new(matrix: &Matrix, pes: usize) -> PruneStats {
+        let mut counts = vec![0usize; pes];
+        for row in 0..matrix.rows {
+            counts[row % pes] += matrix.row(row).iter().filter(|w| **w != 0.0).count();
+        }
+        let nonzeros: usize = counts.iter().sum();
+        let most = counts.iter().copied().max().unwrap_or(0);
+        PruneStats {
+            nonzeros,
+            density: nonzeros as f64 / matrix.data.len().max(1) as f64,
+            imbalance: if nonzeros == 0 { 1.0 } else { most as f64 * pes as f64 / nonzeros as f64 },
+        }
+    }
+}
+
+/// `count` weights at `density`, which is 0 to 1.
+fn kept(density: f64, count: usize) -> usize {
+    (density * count as f64).round() as usize
+}
+
+fn pruned(matrix: &Matrix, how: Pruning, density: Option<f64>, pes: usize) -> Matrix {
+    let mut out = matrix.clone();
+    let Some(density) = density else { return out };
+    match how {
+        Pruning::Magnitude => {
+            let all: Vec<usize> = (0..out.data.len()).collect();
+            let keep = kept(density, all.len());
+            keep_largest(&mut out.data, all, keep);
+        }
+        Pruning::LoadBalanced => {
+            for pe in 0..pes {
+                let rows = (pe..matrix.rows).step_by(pes);
+                let part: Vec<usize> = rows.flat_map(|r| r * matrix.columns..(r + 1) * matrix.columns).collect();
+                let keep = kept(density, part.len());
+                keep_largest(&mut out.data, part, keep);
+            }
+        }
+    }
+    out
+}
+
+/// Prunes every matrix. The reports are in the order: of each LSTM layer the input and the hidden matrix of each gate,
+/// then the projection; then the other layers. An error unless densities are 0 to 1.
+pub fn prune(network: &Recurrent, how: Pruning, density: &Density, pes: usize) -> Result<(Recurrent, Vec<MatrixPruning>), Error> {
+    let mut out = network.clone();
+    let mut reports = vec![];
+    let mut one = |layer: &str, name: String, matrix: &mut Matrix, density: Option<f64>| {
+        if let Some(density) = density.filter(|d| !(0.0..=1.0).contains(d)) {
+            return Err(Error::Layer { layer: layer.into(), fault: format!("density is {density}, expected 0 to 1") });
+        }
+        let balanced = pruned(matrix, Pruning::LoadBalanced, density, pes);
+        let magnitude = pruned(matrix, Pruning::Magnitude, density, pes);
+        let (load_balanced, by_magnitude) = (PruneStats::new(&balanced, pes), PruneStats::new(&magnitude, pes));
+        reports.push(MatrixPruning { name, load_balanced, magnitude: by_magnitude });
+        *matrix = match how {
+            Pruning::LoadBalanced => balanced,
+            Pruning::Magnitude => magnitude,
+        };
+        Ok(())
+    };
+    for (l, layer) in out.lstm.iter_mut().enumerate() {
+        let density = density.lstm.get(l).copied().unwrap_or_default();
+        let name = layer.name.clone();
+        for (g, gate) in GATES.iter().enumerate() {
+            one(&name, input_name(&name, *gate), &mut layer.input_weights[g], density.input)?;
+            one(&name, hidden_name(&name, *gate), &mut layer.hidden_weights[g], density.hidden)?;
+        }
+        if let Some(projection) = &mut layer.projection {
+            one(&name, projection_name(&name), projection, density.projection)?;
+        }
+    }
+    for (d, layer) in out.layers.iter_mut().enumerate() {
+        let name = layer.name.clone();
+        one(&name, name.clone(), &mut layer.weights, density.layers.get(d).copied().flatten())?;
+    }
+    Ok((out, reports))
+}
+
+pub(super) fn input_name(layer: &str, gate: char) -> String {
+    format!("{layer} {gate} x")
+}
+pub(super) fn hidden_name(layer: &str, gate: char) -> String {
+    format!("{layer} {gate} h")
+}
+pub(super) fn projection_name(layer: &str) -> String {
+    format!("{layer} projection")
+}
