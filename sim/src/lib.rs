@@ -7,6 +7,7 @@ pub mod golden;
 pub mod host;
 pub mod host_stream;
 pub mod perf;
+pub mod perf_ese;
 pub mod reference;
 pub mod testbench;
 
