@@ -1,12 +1,19 @@
 //! A whole design: its modules and the ports of its top. A pure function of the architecture.
 
 use crate::eie::Eie;
+use crate::ese::Ese;
 use crate::signal::*;
 use crate::verilog::{write, Module, WriteError};
 use lacuna_compress::spec::{Arch, ArchError};
 
-/// Name of the top module.
-pub const TOP: &str = "lacuna_eie";
+/// Name of the top module of an architecture.
+pub fn top_name(arch: &Arch) -> &'static str {
+    if arch.ese.is_some() {
+        "lacuna_ese"
+    } else {
+        "lacuna_eie"
+    }
+}
 
 /// A port of the top module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +44,16 @@ pub enum GenerateError {
 /// The same architecture gives the same bytes.
 pub fn generate(arch: &Arch) -> Result<Design, GenerateError> {
     arch.validate()?;
-    let mut top = Eie::new(arch);
+    match &arch.ese {
+        None => design(Eie::new(arch), top_name(arch)),
+        Some(ese) => design(Ese::new(arch, ese), top_name(arch)),
+    }
+}
+
+fn design(mut top: impl Block, name: &str) -> Result<Design, GenerateError> {
     let ports = ports(&top);
-    let netlist = write(&mut top, TOP)?;
-    Ok(Design { top: TOP.into(), modules: netlist.modules, ports })
+    let netlist = write(&mut top, name)?;
+    Ok(Design { top: name.into(), modules: netlist.modules, ports })
 }
 
 /// Reads the ports off the block: rust-hdl's structs are the one place that names them.
@@ -68,6 +81,6 @@ impl Probe for Ports {
 /// The ports of a block that is to be a top.
 pub fn ports(top: &dyn Block) -> Vec<Port> {
     let mut probe = Ports { depth: 0, found: vec![] };
-    top.accept(TOP, &mut probe);
+    top.accept("top", &mut probe);
     probe.found
 }

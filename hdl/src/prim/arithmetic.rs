@@ -1,4 +1,4 @@
-//! Numbers: product, requantization, CRC.
+//! Numbers: product, alignment, requantization, delay, CRC.
 
 use crate::signal::*;
 use lacuna_compress::spec::arch::ACT_BITS;
@@ -59,6 +59,61 @@ impl Logic for Requantize {
     fn hdl(&self) -> Verilog {
         let name = format!("requantize #(.SUM({}))", self._sum);
         Verilog::Blackbox(BlackBox { name, code: include_str!("requantize.v").into() })
+    }
+}
+
+/// `align_shift.v`: a product at the fraction length of the sum that it is added to.
+#[derive(LogicBlock)]
+pub struct AlignShift {
+    pub product: Wire<In>,
+    pub shift: Wire<In>,
+    pub aligned: Wire<Out>,
+    _sum: usize,
+}
+
+impl AlignShift {
+    /// Bits of the sum.
+    pub fn new(sum: usize) -> AlignShift {
+        AlignShift { product: Wire::new(2 * ACT_BITS), shift: Wire::new(4), aligned: Wire::new(sum), _sum: sum }
+    }
+}
+
+impl Logic for AlignShift {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.aligned.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let name = format!("align_shift #(.SUM({}))", self._sum);
+        Verilog::Blackbox(BlackBox { name, code: include_str!("align_shift.v").into() })
+    }
+}
+
+/// `delay.v`: the same word some cycles later.
+#[derive(LogicBlock)]
+pub struct Delay {
+    pub clock: Signal<In, Clock>,
+    pub early: Wire<In>,
+    pub late: Wire<Out>,
+    _width: usize,
+    _stages: usize,
+}
+
+impl Delay {
+    /// `stages` is at least 1.
+    pub fn new(width: usize, stages: usize) -> Delay {
+        Delay { clock: Default::default(), early: Wire::new(width), late: Wire::new(width), _width: width, _stages: stages }
+    }
+}
+
+impl Logic for Delay {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.late.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let name = format!("delay #(.WIDTH({}), .STAGES({}))", self._width, self._stages);
+        Verilog::Blackbox(BlackBox { name, code: include_str!("delay.v").into() })
     }
 }
 

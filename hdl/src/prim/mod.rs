@@ -3,12 +3,14 @@
 //! Only here are products, sign extension, arithmetic shifts, memories and loops over bits. Each
 //! file's header states the block's contract; the types here give it ports and parameters.
 
+mod activation;
 mod arithmetic;
 mod lanes;
 mod memory;
 mod queue;
 
-pub use arithmetic::{Crc32, Multiply, Requantize};
+pub use activation::Activation;
+pub use arithmetic::{AlignShift, Crc32, Delay, Multiply, Requantize};
 pub use lanes::{ByteMerge, LaneMerge, LaneSelect};
 pub use memory::{Accumulators, Memory, Style};
 pub use queue::ColumnQueue;
