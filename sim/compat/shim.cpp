@@ -8,13 +8,15 @@
 #include "ports.h"
 
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 // Shared with sim/src/dut.rs.
-enum Status : int32_t { DONE = 0, FAILED = 1, TIMEOUT = 2, PROTOCOL = 3 };
+enum Status : int32_t { DONE = 0, FAILED = 1, TIMEOUT = 2, PROTOCOL = 3, STREAM_FAULT = 4 };
 
 constexpr uint64_t HALF_PERIOD_NS = 5;
 
@@ -37,6 +39,74 @@ struct Stalls {
     uint32_t idle(uint32_t last) { return percent ? static_cast<uint32_t>(random.next() >> 32) : last; }
 };
 
+#ifdef LACUNA_STREAMS
+// A rule of AXI4-Stream that the design broke: the model itself is intact.
+struct StreamFault : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+struct StreamBeat {
+    uint64_t data;
+    uint32_t dest;
+    uint8_t user;
+    uint8_t last;
+};
+
+struct StreamTaken {
+    uint64_t data;
+    uint64_t cycle;
+    uint32_t dest;
+    uint8_t last;
+};
+
+// Master on STREAM_IN, slave on STREAM_OUT. They work whenever the clock does, also while the AXI4-Lite master is busy.
+struct Streams {
+    Stalls in_stalls, out_stalls;
+    std::deque<StreamBeat> queue;
+    std::vector<uint64_t> accepted;
+    std::vector<StreamTaken> taken;
+    bool in_held = false, out_held = false;
+    // `valid` is raised, so it stays.
+    bool offered = false;
+    // What the slave of the design showed and was not asked for.
+    bool waiting = false;
+    StreamTaken shown{};
+
+    void drive(Vdut& m, bool reset) {
+        if (reset) offered = waiting = false;
+        else if (!offered && !in_held && !queue.empty() && !in_stalls.now()) offered = true;
+        m.STREAM_IN(tvalid) = offered;
+        const auto idle = [&](uint64_t last) {
+            return in_stalls.percent ? in_stalls.random.next() : last;
+        };
+        m.STREAM_IN(tdata) = (offered ? queue.front().data : idle(m.STREAM_IN(tdata))) & LACUNA_STREAM_TDATA;
+        m.STREAM_IN(tdest) = (offered ? queue.front().dest : idle(m.STREAM_IN(tdest))) & LACUNA_STREAM_TDEST;
+        m.STREAM_IN(tuser) = (offered ? queue.front().user : idle(m.STREAM_IN(tuser))) & 1;
+        m.STREAM_IN(tlast) = (offered ? queue.front().last : idle(m.STREAM_IN(tlast))) & 1;
+        m.STREAM_OUT(tready) = !reset && !out_held && !out_stalls.now();
+    }
+    // What the coming edge transfers.
+    void sample(Vdut& m, bool reset, uint64_t cycle) {
+        if (reset) return;
+        if (offered && m.STREAM_IN(tready)) {
+            accepted.push_back(cycle);
+            queue.pop_front();
+            offered = false;
+        }
+        const bool valid = m.STREAM_OUT(tvalid);
+        const StreamTaken now{m.STREAM_OUT(tdata), cycle, m.STREAM_OUT(tdest), static_cast<uint8_t>(m.STREAM_OUT(tlast))};
+        const bool was = waiting;
+        waiting = valid && !m.STREAM_OUT(tready);
+        if (was && !valid) throw StreamFault{"tvalid fell before tready"};
+        if (was && now.data != shown.data) throw StreamFault{"tdata changed while tvalid waited for tready"};
+        if (was && now.dest != shown.dest) throw StreamFault{"tdest changed while tvalid waited for tready"};
+        if (was && now.last != shown.last) throw StreamFault{"tlast changed while tvalid waited for tready"};
+        shown = now;
+        if (valid && !waiting) taken.push_back(now);
+    }
+};
+#endif
+
 struct Dut {
     // Declared before the model, so destroyed after it.
     std::unique_ptr<VerilatedContext> context;
@@ -54,6 +124,9 @@ struct Dut {
     Stalls stalls;
     uint64_t limit = 10000;
     uint32_t outstanding = 1;
+#ifdef LACUNA_STREAMS
+    Streams streams;
+#endif
 
     void evaluate() {
         model->eval();
@@ -67,7 +140,13 @@ struct Dut {
     // The low half of a cycle: afterwards outputs are what the registers see at the coming edge.
     void fall() {
         model->LACUNA_CLOCK = 0;
+#ifdef LACUNA_STREAMS
+        streams.drive(*model, LACUNA_RESET);
+#endif
         evaluate();
+#ifdef LACUNA_STREAMS
+        streams.sample(*model, LACUNA_RESET, cycles);
+#endif
         dump();
         context->timeInc(HALF_PERIOD_NS);
     }
@@ -107,6 +186,11 @@ int32_t guarded(Dut* dut, Body body) {
     const Enter enter{dut};
     try {
         return body();
+#ifdef LACUNA_STREAMS
+    } catch (const StreamFault& e) {
+        dut->error = e.what();
+        return STREAM_FAULT;
+#endif
     } catch (const std::exception& e) {
         dut->error = e.what();
     } catch (...) {
@@ -396,6 +480,62 @@ int32_t lacuna_axi_poll(Dut* dut, uint32_t address, uint32_t mask, uint32_t valu
             return TIMEOUT;
         }
     }
+}
+#endif
+
+#ifdef LACUNA_STREAMS
+void lacuna_stream_stalls(Dut* dut, uint64_t seed, uint32_t in_percent, uint32_t out_percent) {
+    dut->streams.in_stalls = Stalls{Random{seed ? seed : 1}, in_percent};
+    dut->streams.out_stalls = Stalls{Random{~seed ? ~seed : 1}, out_percent};
+}
+
+/// While held, the master raises no further `valid`, the slave no `ready`.
+void lacuna_stream_hold(Dut* dut, bool in, bool out) {
+    dut->streams.in_held = in;
+    dut->streams.out_held = out;
+}
+
+void lacuna_stream_send(Dut* dut, const StreamBeat* beats, uint64_t count) {
+    dut->streams.queue.insert(dut->streams.queue.end(), beats, beats + count);
+}
+
+/// Steps until `outputs` beats lie ready to be fetched and at most `inputs` wait to be accepted.
+int32_t lacuna_stream_run(Dut* dut, uint64_t outputs, uint64_t inputs, uint64_t limit, uint64_t* steps) {
+    *steps = 0;
+    return guarded(dut, [&] {
+        for (; dut->streams.taken.size() < outputs || dut->streams.queue.size() > inputs; ++*steps) {
+            if (*steps == limit) {
+                dut->error.clear();
+                return TIMEOUT;
+            }
+            dut->step();
+        }
+        return DONE;
+    });
+}
+
+/// Beats that wait to be accepted; accepted ones and received ones that were not fetched yet.
+void lacuna_stream_counts(Dut* dut, uint64_t* queued, uint64_t* accepted, uint64_t* taken) {
+    *queued = dut->streams.queue.size();
+    *accepted = dut->streams.accepted.size();
+    *taken = dut->streams.taken.size();
+}
+
+/// Fetches all accepted cycles and received beats: as many as `lacuna_stream_counts` says.
+void lacuna_stream_fetch(Dut* dut, uint64_t* accepted, StreamTaken* taken) {
+    for (const uint64_t cycle : dut->streams.accepted) *accepted++ = cycle;
+    for (const StreamTaken& beat : dut->streams.taken) *taken++ = beat;
+    dut->streams.accepted.clear();
+    dut->streams.taken.clear();
+}
+
+/// Forgets everything that is under way; legal while the design is in reset, or after it.
+void lacuna_stream_clear(Dut* dut) {
+    Streams& s = dut->streams;
+    s.queue.clear();
+    s.accepted.clear();
+    s.taken.clear();
+    s.offered = s.waiting = false;
 }
 #endif
 

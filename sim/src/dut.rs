@@ -22,54 +22,34 @@ use libloading::os::unix;
 
 use crate::verilate::{Error, Library, Port, Result};
 
+mod plain;
+
+use plain::{first_refused, runtime_seed, scramble};
+pub use plain::{AxiWrite, Refused, Response};
+
 /// Most transactions the AXI4-Lite master can have under way in one direction.
 pub const MAX_OUTSTANDING: u32 = 16;
 /// Highest rate of stalls: above it a burst would look like a hang.
 pub const MAX_STALL_PERCENT: u32 = 95;
 
-/// `BRESP` or `RRESP` of a transaction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Response {
-    #[default]
-    Okay,
-    /// Not allowed in AXI4-Lite, but two bits can say it.
-    ExOkay,
-    SlvErr,
-    DecErr,
-}
-
-impl Response {
-    fn of(bits: u8) -> Self {
-        match bits {
-            0 => Self::Okay,
-            1 => Self::ExOkay,
-            2 => Self::SlvErr,
-            _ => Self::DecErr,
-        }
-    }
-}
-
-/// One write of a burst. `strobes` has a bit per byte lane, 0 to 15.
+/// One beat for the design's AXI4-Stream slave.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AxiWrite {
-    pub address: u32,
-    pub data: u32,
-    pub strobes: u32,
+pub struct StreamBeat {
+    pub data: u64,
+    pub dest: u32,
+    pub user: bool,
+    pub last: bool,
 }
 
-impl AxiWrite {
-    /// Writes all four bytes.
-    pub fn word(address: u32, data: u32) -> Self {
-        Self { address, data, strobes: 15 }
-    }
-}
-
-/// The first transaction of a burst that was answered with something else than OKAY.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub index: usize,
-    pub response: Response,
+/// One beat that the design's AXI4-Stream master gave, and the number of the rising edge that took it, from 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamTaken {
+    pub data: u64,
+    pub cycle: u64,
+    pub dest: u32,
+    pub last: bool,
 }
 
 /// `Dut` of shim.cpp.
@@ -82,6 +62,7 @@ struct Model {
 const DONE: i32 = 0;
 const TIMEOUT: i32 = 2;
 const PROTOCOL: i32 = 3;
+const STREAM_FAULT: i32 = 4;
 
 type Handle = *mut Model;
 
@@ -106,6 +87,16 @@ struct Axi {
     poll: unsafe extern "C" fn(Handle, u32, u32, u32, u64, *mut u64, *mut u32, *mut u8) -> i32,
 }
 
+struct Stream {
+    stalls: unsafe extern "C" fn(Handle, u64, u32, u32),
+    hold: unsafe extern "C" fn(Handle, bool, bool),
+    send: unsafe extern "C" fn(Handle, *const StreamBeat, u64),
+    run: unsafe extern "C" fn(Handle, u64, u64, u64, *mut u64) -> i32,
+    counts: unsafe extern "C" fn(Handle, *mut u64, *mut u64, *mut u64),
+    fetch: unsafe extern "C" fn(Handle, *mut u64, *mut StreamTaken),
+    clear: unsafe extern "C" fn(Handle),
+}
+
 extern "C" {
     /// Keeps the tracer in the executable (compat/runtime.cpp).
     fn lacuna_runtime_anchor(make: bool);
@@ -117,6 +108,7 @@ pub struct Dut {
     core: Core,
     trace: Option<unsafe extern "C" fn(Handle, *const c_char) -> i32>,
     axi: Option<Axi>,
+    stream: Option<Stream>,
     limit: u64,
     top: String,
     ports: Vec<Port>,
@@ -195,6 +187,18 @@ impl Dut {
                 poll: function!(b"lacuna_axi_poll"),
             }),
         };
+        let stream = match library.streams {
+            false => None,
+            true => Some(Stream {
+                stalls: function!(b"lacuna_stream_stalls"),
+                hold: function!(b"lacuna_stream_hold"),
+                send: function!(b"lacuna_stream_send"),
+                run: function!(b"lacuna_stream_run"),
+                counts: function!(b"lacuna_stream_counts"),
+                fetch: function!(b"lacuna_stream_fetch"),
+                clear: function!(b"lacuna_stream_clear"),
+            }),
+        };
         let new: unsafe extern "C" fn(i32, *const c_char) -> Handle = function!(b"lacuna_new");
 
         let handle = {
@@ -206,8 +210,17 @@ impl Dut {
             unsafe { new(runtime_seed(seed), images.as_ptr()) }
         };
         let handle = NonNull::new(handle).ok_or_else(|| failed("no model was made".into()))?;
-        let dut =
-            Self { handle, core, trace, axi, limit: 10_000, top: library.top.clone(), ports: library.ports.clone(), _library: object };
+        let dut = Self {
+            handle,
+            core,
+            trace,
+            axi,
+            stream,
+            limit: 10_000,
+            top: library.top.clone(),
+            ports: library.ports.clone(),
+            _library: object,
+        };
         match dut.message() {
             message if message.is_empty() => Ok(dut),
             message => Err(dut.model_error(message)),
@@ -383,17 +396,6 @@ impl Dut {
         Ok(data.into_iter().zip(responses.into_iter().map(Response::of)).collect())
     }
 
-    /// One write of all four bytes.
-    pub fn axi_write(&mut self, address: u32, data: u32) -> Result<Response> {
-        let refused = self.axi_write_burst(&[AxiWrite::word(address, data)])?;
-        Ok(refused.map_or(Response::Okay, |r| r.response))
-    }
-
-    /// One read.
-    pub fn axi_read(&mut self, address: u32) -> Result<(u32, Response)> {
-        Ok(self.axi_read_burst(&[address])?[0])
-    }
-
     /// Reads one address again and again until `data & mask == value`, and gives the number of cycles that took. A
     /// refused read is an error.
     pub fn axi_poll(&mut self, address: u32, mask: u32, value: u32, max_cycles: u64) -> Result<u64> {
@@ -413,32 +415,73 @@ impl Dut {
         }
     }
 
-    fn find(&self, name: &str, input: bool) -> Result<(u32, u32)> {
-        match self.ports.iter().zip(0..).find(|(port, _)| port.name == name) {
-            None => Err(self.port_error(name, "no such port in the list this model was built with".into())),
-            Some((port, _)) if input && !port.input => Err(self.port_error(name, "is an output".into())),
-            Some((port, number)) => Ok((number, port.width)),
+    /// Lets the master and the slave of the streams hesitate: each cycle, with these probabilities, the master delays a
+    /// `valid` it has not raised yet, the slave keeps `ready` low. A stream that is not valid then carries noise.
+    pub fn stream_stalls(&mut self, seed: u64, input: u32, output: u32) -> Result<()> {
+        let percent = input.max(output);
+        if percent > MAX_STALL_PERCENT {
+            return Err(self.bus_error(format!("{percent}% stalls asked for, at most {MAX_STALL_PERCENT}% are possible")));
         }
+        let stalls = self.streams()?.stalls;
+        // SAFETY: the handle is live.
+        unsafe { stalls(self.handle.as_ptr(), scramble(seed), input, output) };
+        Ok(())
     }
 
-    fn lanes(&self, port: &str, width: u32) -> Result<usize> {
-        if width <= 64 {
-            return Err(self.port_error(port, format!("is {width} bits wide; lanes are for more than 64")));
-        }
-        Ok(width.div_ceil(32) as usize)
+    /// While `input` is held, no further beat is offered to the design; while `output` is, none is taken from it.
+    pub fn stream_hold(&mut self, input: bool, output: bool) -> Result<()> {
+        let hold = self.streams()?.hold;
+        // SAFETY: the handle is live.
+        unsafe { hold(self.handle.as_ptr(), input, output) };
+        Ok(())
     }
 
-    fn bus(&self) -> Result<&Axi> {
-        self.axi.as_ref().ok_or_else(|| Error::Design { top: self.top.clone(), problem: "this model was built without `axi_lite`".into() })
+    /// Queues beats. They are offered in every cycle from now on, whatever the clock runs for: [`Dut::step`],
+    /// [`Dut::wait`], AXI4-Lite transactions, [`Dut::stream_run`].
+    pub fn stream_send(&mut self, beats: &[StreamBeat]) -> Result<()> {
+        let send = self.streams()?.send;
+        // SAFETY: the handle is live, `beats` has that many elements.
+        unsafe { send(self.handle.as_ptr(), beats.as_ptr(), beats.len() as u64) };
+        Ok(())
     }
 
-    /// An address that the port cannot carry would silently reach another register.
-    fn address(&self, address: u32, signal: &str) -> Result<()> {
-        let name = format!("{}{signal}", self.bus()?.prefix);
-        let (_, width) = self.find(&name, true)?;
-        if width < 32 && address >> width != 0 {
-            return Err(self.port_error(&name, format!("address {address:#x} does not fit its {width} bits")));
+    /// Steps until `outputs` beats can be fetched and at most `inputs` queued ones are not accepted yet; gives the
+    /// number of cycles that took.
+    pub fn stream_run(&mut self, outputs: u64, inputs: u64, max_cycles: u64) -> Result<u64> {
+        let (run, mut steps) = (self.streams()?.run, 0);
+        // SAFETY: the handle is live.
+        let status = unsafe { run(self.handle.as_ptr(), outputs, inputs, max_cycles, &mut steps) };
+        if status == TIMEOUT {
+            let (queued, _, taken) = self.stream_counts()?;
+            let wanted = format!("{outputs} output beats (found {taken}) and {inputs} waiting input beats (found {queued})");
+            return Err(self.timeout(wanted, max_cycles));
         }
+        self.check(status).map(|()| steps)
+    }
+
+    /// Beats that wait to be accepted; accepted and received ones that were not fetched yet.
+    pub fn stream_counts(&self) -> Result<(u64, u64, u64)> {
+        let (counts, mut found) = (self.streams()?.counts, (0, 0, 0));
+        // SAFETY: the handle is live.
+        unsafe { counts(self.handle.as_ptr(), &mut found.0, &mut found.1, &mut found.2) };
+        Ok(found)
+    }
+
+    /// Numbers of the rising edges that accepted beats, and the beats that were received, since the last fetch.
+    pub fn stream_fetch(&mut self) -> Result<(Vec<u64>, Vec<StreamTaken>)> {
+        let fetch = self.streams()?.fetch;
+        let (_, accepted, taken) = self.stream_counts()?;
+        let (mut cycles, mut beats) = (vec![0; accepted as usize], vec![StreamTaken::default(); taken as usize]);
+        // SAFETY: the handle is live, the arrays have as many elements as there are.
+        unsafe { fetch(self.handle.as_ptr(), cycles.as_mut_ptr(), beats.as_mut_ptr()) };
+        Ok((cycles, beats))
+    }
+
+    /// Forgets all beats, and that one was offered or shown. The design must have forgotten too: after a reset.
+    pub fn stream_clear(&mut self) -> Result<()> {
+        let clear = self.streams()?.clear;
+        // SAFETY: the handle is live.
+        unsafe { clear(self.handle.as_ptr()) };
         Ok(())
     }
 
@@ -446,54 +489,4 @@ impl Dut {
         // SAFETY: the handle is live, and the string it gives is until the next call.
         unsafe { CStr::from_ptr((self.core.error)(self.handle.as_ptr())) }.to_string_lossy().into_owned()
     }
-
-    fn check(&self, status: i32) -> Result<()> {
-        match status {
-            DONE => Ok(()),
-            _ => Err(self.model_error(self.message())),
-        }
-    }
-
-    fn bus_check(&self, status: i32, address: u32) -> Result<()> {
-        match status {
-            TIMEOUT => Err(self.timeout(format!("progress at address {address:#x} ({})", self.message()), self.limit)),
-            PROTOCOL => Err(Error::Protocol { top: self.top.clone(), cycle: self.cycles(), address, rule: self.message() }),
-            other => self.check(other),
-        }
-    }
-
-    fn model_error(&self, message: String) -> Error {
-        Error::Model { top: self.top.clone(), cycle: self.cycles(), message }
-    }
-
-    fn timeout(&self, what: String, limit: u64) -> Error {
-        Error::Timeout { top: self.top.clone(), cycle: self.cycles(), what, limit }
-    }
-
-    fn port_error(&self, port: &str, problem: String) -> Error {
-        Error::Port { top: self.top.clone(), port: port.to_string(), problem }
-    }
-
-    fn bus_error(&self, problem: String) -> Error {
-        let port = self.axi.as_ref().map_or("AXI4-Lite".to_string(), |axi| format!("{}*", axi.prefix));
-        self.port_error(&port, problem)
-    }
-}
-
-fn first_refused(responses: &[u8]) -> Option<Refused> {
-    let index = responses.iter().position(|&r| r != 0)?;
-    Some(Refused { index, response: Response::of(responses[index]) })
-}
-
-/// splitmix64: neighbouring seeds give unrelated values.
-fn scramble(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// The runtime takes 31 bits, of which 0 means "from the time of day".
-fn runtime_seed(seed: u64) -> i32 {
-    i32::try_from(scramble(seed) >> 33).map_or(1, |s| s.max(1))
 }

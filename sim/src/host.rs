@@ -136,19 +136,19 @@ impl<T: Transport> Host<T> {
         Ok(map::WINDOW + (byte % u64::from(map::WINDOW_BYTES)) as u32)
     }
 
-    /// Every lane of words `0..count` of a memory, page by page, as window addresses; `each` gets the page's lanes
+    /// Every lane of a memory's words, page by page, as window addresses; `each` gets the page's lanes
     /// as (word, lane, address).
     fn lanes(
         &mut self,
         kind: MemoryKind,
         pe: usize,
-        count: usize,
+        words: std::ops::Range<usize>,
         mut each: impl FnMut(&mut T, &[(usize, usize, u32)]) -> Result<()>,
     ) -> Result<()> {
         let real = kind.width(&self.arch).div_ceil(32);
         let mut batch = Vec::with_capacity(BURST);
         let mut shown = None;
-        for index in 0..count {
+        for index in words {
             for lane in 0..real {
                 let page = (index * kind.window_lanes(&self.arch) + lane) * 4 / map::WINDOW_BYTES as usize;
                 if batch.len() == BURST || shown.is_some_and(|s| s != page) {
@@ -165,19 +165,29 @@ impl<T: Transport> Host<T> {
 
     /// Writes the first words of a memory.
     pub fn write_memory(&mut self, kind: MemoryKind, pe: usize, words: &Words) -> Result<()> {
-        self.lanes(kind, pe, words.len(), |bus, lanes| {
-            let data: Vec<(u32, u32)> = lanes.iter().map(|(index, lane, address)| (*address, words.word(*index)[*lane])).collect();
+        self.write_memory_at(kind, pe, 0, words)
+    }
+
+    /// Writes words of a memory from word `first` on.
+    pub fn write_memory_at(&mut self, kind: MemoryKind, pe: usize, first: usize, words: &Words) -> Result<()> {
+        self.lanes(kind, pe, first..first + words.len(), |bus, lanes| {
+            let data: Vec<(u32, u32)> = lanes.iter().map(|(index, lane, address)| (*address, words.word(*index - first)[*lane])).collect();
             bus.write(&data)
         })
     }
 
     /// Reads the first `count` words of a memory.
     pub fn read_memory(&mut self, kind: MemoryKind, pe: usize, count: usize) -> Result<Words> {
+        self.read_memory_at(kind, pe, 0, count)
+    }
+
+    /// Reads `count` words of a memory from word `first` on.
+    pub fn read_memory_at(&mut self, kind: MemoryKind, pe: usize, first: usize, count: usize) -> Result<Words> {
         let mut words = Words::zeroed(kind.width(&self.arch), count);
-        self.lanes(kind, pe, count, |bus, lanes| {
+        self.lanes(kind, pe, first..first + count, |bus, lanes| {
             let addresses: Vec<u32> = lanes.iter().map(|l| l.2).collect();
             for ((index, lane, _), data) in lanes.iter().zip(bus.read(&addresses)?) {
-                words.set_lane(*index, *lane, data);
+                words.set_lane(*index - first, *lane, data);
             }
             Ok(())
         })?;

@@ -5,12 +5,16 @@
 
 pub mod golden;
 pub mod host;
+pub mod host_stream;
 pub mod perf;
+pub mod perf_ese;
 pub mod reference;
 pub mod testbench;
 
 #[cfg(feature = "verilator")]
 pub mod dut;
+#[cfg(feature = "verilator")]
+pub mod recurrent;
 #[cfg(feature = "verilator")]
 mod shim;
 #[cfg(feature = "verilator")]

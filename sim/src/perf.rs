@@ -134,9 +134,9 @@ impl Timing {
 
 /// Event times of one PE.
 #[derive(Clone, Default)]
-struct Pe {
+pub(crate) struct Pe {
     /// First cycle in which the entry reader can take a column: the last entry of the one before.
-    free: u64,
+    pub free: u64,
     /// Cycle in which pointer stage 2 was last left.
     left: u64,
     /// Place of `taken` that holds the oldest of the last `slots` columns.
@@ -144,31 +144,32 @@ struct Pe {
     entries: u64,
 }
 
-/// One layer, column after column.
-struct Clockwork {
+/// Broadcasts, column after column.
+pub(crate) struct Clockwork {
     single: bool,
     slots: usize,
-    pe: Vec<Pe>,
+    pub pe: Vec<Pe>,
     /// When each PE's last `slots` columns left the queue.
     taken: Vec<u64>,
     /// Cycles in which the column before went to scanner stage 1, to stage 2, and to the PEs.
-    found: u64,
-    moved: u64,
-    sent: u64,
+    pub found: u64,
+    pub moved: u64,
+    pub sent: u64,
     /// First cycle in which every PE accepts again.
     accept: u64,
-    stall_queue: u64,
+    pub stall_queue: u64,
 }
 
 impl Clockwork {
-    fn new(array: &Array) -> Clockwork {
+    /// `found`: the cycle before the first in which a column can go to stage 1.
+    pub fn new(array: &Array, found: u64) -> Clockwork {
         let slots = array.fifo_depth.saturating_sub(POINTER_STAGES);
         Clockwork {
             single: array.fifo_depth < POINTER_STAGES,
             slots,
             pe: vec![Pe::default(); array.pes],
             taken: vec![0; array.pes * slots],
-            found: 2,
+            found,
             moved: 0,
             sent: 0,
             accept: 0,
@@ -179,7 +180,12 @@ impl Clockwork {
     /// The next broadcast, `skipped` cycles later than it could be: turns per PE, and whether a PE
     /// without any drops it.
     fn column(&mut self, skipped: u64, turns: impl Fn(usize) -> u64, drop: bool) {
-        self.found = (self.found + 1 + skipped).max(self.moved);
+        self.column_from(self.found + 1 + skipped, turns, drop);
+    }
+
+    /// The next broadcast, found in cycle `from` at the earliest, which lies behind the one before.
+    pub fn column_from(&mut self, from: u64, turns: impl Fn(usize) -> u64, drop: bool) {
+        self.found = from.max(self.moved);
         self.moved = (self.found + 1).max(self.sent);
         self.sent = (self.moved + 1).max(self.accept);
         self.stall_queue += self.sent - (self.moved + 1);
@@ -213,7 +219,7 @@ impl Array {
         let pes = self.pes;
         assert!(self.fifo_depth > 0 && load.pes == pes, "a load of {} PEs on {pes}", load.pes);
         let mut timing = Timing::default();
-        let mut clockwork = Clockwork::new(self);
+        let mut clockwork = Clockwork::new(self, 2);
         // rows of activations that are done with
         let mut rows = 0;
         for column in active.iter().map(|c| *c as usize) {

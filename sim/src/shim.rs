@@ -8,8 +8,23 @@ use crate::verilate::{Build, Port};
 pub(crate) const SHIM: &str = include_str!("../compat/shim.cpp");
 pub(crate) const PRELUDE: &str = include_str!("../compat/prelude.h");
 
+/// Prefixes of the ports of an AXI4-Stream slave and of a master of the design.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Streams {
+    /// Of what the design takes: TDATA, TDEST, TUSER, TLAST.
+    pub input: String,
+    /// Of what it gives: TDATA, TDEST, TLAST.
+    pub output: String,
+}
+
+impl Default for Streams {
+    fn default() -> Streams {
+        Streams { input: "s_axis_".into(), output: "m_axis_".into() }
+    }
+}
+
 /// Signals of an AXI4-Lite slave as the master in `shim.cpp` drives them: name, least and greatest width, input of the slave.
-pub(crate) const AXI_LITE: [(&str, u32, u32, bool); 17] = [
+const AXI_LITE: [(&str, u32, u32, bool); 17] = [
     ("awaddr", 1, 32, true),
     ("awvalid", 1, 1, true),
     ("awready", 1, 1, false),
@@ -29,7 +44,37 @@ pub(crate) const AXI_LITE: [(&str, u32, u32, bool); 17] = [
     ("rready", 1, 1, true),
 ];
 
-/// The text of `ports.h`. The caller has checked the port names and, with `axi_lite`, the bus signals.
+/// Signals of an AXI4-Stream slave of the design, as the master in `shim.cpp` drives it.
+const STREAM_IN: [(&str, u32, u32, bool); 6] = [
+    ("tdata", 1, 64, true),
+    ("tdest", 1, 32, true),
+    ("tuser", 1, 1, true),
+    ("tlast", 1, 1, true),
+    ("tvalid", 1, 1, true),
+    ("tready", 1, 1, false),
+];
+
+/// Signals of an AXI4-Stream master of the design.
+const STREAM_OUT: [(&str, u32, u32, bool); 5] =
+    [("tdata", 1, 64, false), ("tdest", 1, 32, false), ("tlast", 1, 1, false), ("tvalid", 1, 1, false), ("tready", 1, 1, true)];
+
+/// The ports that the drivers of a build need: name, least and greatest width, input of the design.
+pub(crate) fn bus_signals(build: &Build) -> Vec<(String, u32, u32, bool)> {
+    let mut all = vec![];
+    let mut add = |prefix: &str, signals: &[(&str, u32, u32, bool)]| {
+        all.extend(signals.iter().map(|(signal, least, most, input)| (format!("{prefix}{signal}"), *least, *most, *input)));
+    };
+    if let Some(prefix) = &build.axi_lite {
+        add(prefix, &AXI_LITE);
+    }
+    if let Some(streams) = &build.streams {
+        add(&streams.input, &STREAM_IN);
+        add(&streams.output, &STREAM_OUT);
+    }
+    all
+}
+
+/// The text of `ports.h`. The caller has checked the port names and the signals of buses and streams.
 pub(crate) fn ports_header(build: &Build) -> String {
     let mut macros = format!("#define LACUNA_CLOCK {}\n", build.clock);
     if build.trace {
@@ -42,6 +87,17 @@ pub(crate) fn ports_header(build: &Build) -> String {
             let width = build.ports.iter().find(|p| p.name == name).map_or(32, |p| p.width);
             let _ = writeln!(macros, "#define {macro_name} {:#x}u", u64::from(u32::MAX) >> (32 - width.min(32)));
         }
+    }
+    if let Some(streams) = &build.streams {
+        let (input, output) = (&streams.input, &streams.output);
+        macros += &format!("#define LACUNA_STREAMS\n#define STREAM_IN(name) {input}##name\n#define STREAM_OUT(name) {output}##name\n");
+        for (signal, macro_name) in [("tdata", "LACUNA_STREAM_TDATA"), ("tdest", "LACUNA_STREAM_TDEST")] {
+            let name = format!("{input}{signal}");
+            let width = build.ports.iter().find(|p| p.name == name).map_or(1, |p| p.width);
+            let _ = writeln!(macros, "#define {macro_name} {:#x}ull", u64::MAX >> (64 - width.min(64)));
+        }
+        let reset = build.ports.iter().any(|p| p.name == "reset" && p.input && p.width == 1);
+        let _ = writeln!(macros, "#define LACUNA_RESET {}", if reset { "model->reset" } else { "false" });
     }
 
     let narrow = |p: &Port| p.width <= 64;

@@ -8,7 +8,7 @@ use crate::verilate::{self, Build, Optimize, Source};
 use lacuna_compress::files::{write_image, Format};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::spec::registers::{self as map};
-use lacuna_compress::spec::{LayerRecord, MemoryKind, Section};
+use lacuna_compress::spec::{Arch, LayerRecord, MemoryImage, MemoryKind, Section};
 use lacuna_hdl::{generate, Design, GenerateError};
 use std::path::PathBuf;
 
@@ -24,6 +24,10 @@ pub enum SimulateError {
     Golden(#[from] GoldenError),
     #[error(transparent)]
     Image(#[from] lacuna_compress::error::Error),
+    #[error("the output stream: {0}")]
+    Framing(String),
+    #[error("the sequences: {0}")]
+    Sequences(String),
     #[error("{0}: {1}")]
     Io(PathBuf, std::io::Error),
 }
@@ -166,10 +170,45 @@ pub fn library(design: &Design, options: &Options) -> Result<verilate::Library> 
         parameters: if preload { vec![("PRELOAD".into(), "1".into()), ("IMAGE".into(), "\"@images/\"".into())] } else { vec![] },
         trace: options.trace.is_some(),
         axi_lite: Some("s_axi_".into()),
+        streams: design.ports.iter().any(|p| p.name == "s_axis_tvalid").then(verilate::Streams::default),
         clock: "clock".into(),
         optimize: if options.fast { Optimize::Fast } else { Optimize::Quick },
     };
     Ok(build.library(&options.cache)?)
+}
+
+/// A running design behind its bus: preloaded if the door says so, reset, idle, and of the right architecture.
+pub(crate) fn reset_host(image: &MemoryImage, library: &verilate::Library, options: &Options) -> Result<Host<Axi>> {
+    let images = match options.door {
+        Door::Preload => {
+            let folder = tempfile::tempdir().map_err(|e| SimulateError::Io(std::env::temp_dir(), e))?;
+            write_image(folder.path(), image, Format::Mem)?;
+            Some(folder)
+        }
+        Door::Axi => None,
+    };
+    let dut = match &images {
+        Some(folder) => Dut::with_images(library, options.seed, folder.path())?,
+        None => Dut::new(library, options.seed)?,
+    };
+    let arch = &image.arch;
+    let mut host = Host::new(Axi(dut), arch);
+    if let Some(path) = &options.trace {
+        host.bus.0.trace_to(path)?;
+    }
+    if options.stalls_percent > 0 {
+        host.bus.0.axi_stalls(options.seed, options.stalls_percent)?;
+    }
+    host.bus.0.reset(2)?;
+    host.wait_idle(flush_limit(arch))?;
+    host.identify()?;
+    Ok(host)
+}
+
+/// More cycles than a reset or an abort can take to empty the memories.
+pub(crate) fn flush_limit(arch: &Arch) -> u64 {
+    let states = arch.ese.as_ref().map_or(0, |ese| arch.act_depth + ese.cell_depth);
+    (arch.acc_depth + states + 1000) as u64
 }
 
 /// A model on its hardware, ready for inputs.
@@ -192,28 +231,7 @@ impl Simulator {
     /// As [`Simulator::new`], with the library already there.
     pub fn start(model: &Model, library: &verilate::Library, options: &Options) -> Result<Simulator> {
         let golden = Golden::new(&model.image)?;
-        let images = match options.door {
-            Door::Preload => {
-                let folder = tempfile::tempdir().map_err(|e| SimulateError::Io(std::env::temp_dir(), e))?;
-                write_image(folder.path(), &model.image, Format::Mem)?;
-                Some(folder)
-            }
-            Door::Axi => None,
-        };
-        let dut = match &images {
-            Some(folder) => Dut::with_images(library, options.seed, folder.path())?,
-            None => Dut::new(library, options.seed)?,
-        };
-        let mut host = Host::new(Axi(dut), model.arch());
-        if let Some(path) = &options.trace {
-            host.bus.0.trace_to(path)?;
-        }
-        if options.stalls_percent > 0 {
-            host.bus.0.axi_stalls(options.seed, options.stalls_percent)?;
-        }
-        host.bus.0.reset(2)?;
-        host.wait_idle(model.arch().acc_depth as u64 + 1000)?;
-        host.identify()?;
+        let host = reset_host(&model.image, library, options)?;
         let mut simulator =
             Simulator { host, model: model.clone(), network: perf::Network::new(&golden), golden, records: layer_records(&model.image) };
         if options.door == Door::Axi {

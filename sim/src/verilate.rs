@@ -22,6 +22,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::shim;
+pub use crate::shim::Streams;
 
 /// Counts as part of every key: raise it when the layout of a cache entry changes.
 const CACHE_FORMAT: &str = "lacuna model 1";
@@ -70,6 +71,8 @@ pub enum Error {
     Model { top: String, cycle: u64, message: String },
     #[error("design {top}, cycle {cycle}: {what} did not happen within {limit} cycles")]
     Timeout { top: String, cycle: u64, what: String, limit: u64 },
+    #[error("design {top}, cycle {cycle}: AXI4-Stream rule broken: {rule}")]
+    Stream { top: String, cycle: u64, rule: String },
     #[error("design {top}, cycle {cycle}: AXI4-Lite rule broken at address {address:#x}: {rule}")]
     Protocol { top: String, cycle: u64, address: u32, rule: String },
 }
@@ -119,6 +122,8 @@ pub struct Build {
     pub trace: bool,
     /// Prefix of the ports of an AXI4-Lite slave, e.g. `s_axi_`, to be driven by the built-in master.
     pub axi_lite: Option<String>,
+    /// AXI4-Streams to be driven by the built-in master and slave.
+    pub streams: Option<Streams>,
     /// Name of the only clock.
     pub clock: String,
     pub optimize: Optimize,
@@ -132,6 +137,7 @@ pub struct Library {
     pub(crate) ports: Vec<Port>,
     pub(crate) trace: bool,
     pub(crate) axi_lite: Option<String>,
+    pub(crate) streams: bool,
     cached: bool,
 }
 
@@ -214,6 +220,7 @@ impl Build {
             ports: self.ports.clone(),
             trace: self.trace,
             axi_lite: self.axi_lite.clone(),
+            streams: self.streams.is_some(),
             cached,
         })
     }
@@ -237,11 +244,7 @@ impl Build {
             return Err(self.design(format!("two sources are named `{}`", twice[0])));
         }
         self.expect_port(&self.clock, 1, 1, true)?;
-        if let Some(prefix) = &self.axi_lite {
-            for (signal, least, most, input) in shim::AXI_LITE {
-                self.expect_port(&format!("{prefix}{signal}"), least, most, input)?;
-            }
-        }
+        shim::bus_signals(self).into_iter().try_for_each(|(name, least, most, input)| self.expect_port(&name, least, most, input))?;
         Ok(())
     }
 

@@ -36,6 +36,7 @@ fn leaf(name: &str, text: &str, parameters: &str, ports: &[(&str, u32, bool)]) -
         parameters: vec![],
         trace: false,
         axi_lite: None,
+        streams: None,
         clock: "clock".into(),
         optimize: Optimize::Quick,
     };

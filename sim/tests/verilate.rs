@@ -141,6 +141,7 @@ fn registers() -> Build {
         parameters: vec![],
         trace: true,
         axi_lite: Some("s_axi_".into()),
+        streams: None,
         clock: "clock".into(),
         optimize: Optimize::Quick,
     }
@@ -160,6 +161,7 @@ fn counter() -> Build {
         parameters: vec![],
         trace: false,
         axi_lite: None,
+        streams: None,
         clock: "clock".into(),
         optimize: Optimize::Fast,
     }

@@ -1,17 +1,22 @@
-//! Bit-exact inference from a memory image.
+//! Bit-exact inference from a memory image: [`Golden`] for the EIE kind, [`Recurrent`], step by step, for the ESE kind.
 //!
-//! What belongs here: reading the image's words as the hardware does (layer table, pointers, entries,
+//! What belongs here: reading the image's words as the hardware does (layer table or program, pointers, entries,
 //! codebooks, biases) and computing with the integers of `compress::spec`. Nothing of the encoder and
 //! nothing of the hardware's generator is used. What does not belong here: time (the cycle model takes
 //! the [`Trace`]) and floating point.
 
 mod decode;
+mod program;
+mod recurrent;
 mod run;
+mod step;
 #[cfg(test)]
 mod tests;
 
 pub use decode::{Golden, GoldenLayer, Step};
+pub use recurrent::{Matrix, Product, Recurrent, RecurrentOp};
 pub use run::{LayerTrace, Trace};
+pub use step::{JobTrace, State, StepTrace, Work};
 
 use lacuna_compress::spec::{ArchError, Section};
 
@@ -34,6 +39,12 @@ pub enum GoldenError {
     Row { pe: usize, layer: usize, column: usize, entry: usize, row: usize, rows: usize },
     #[error("image: pe {pe}, layer {layer}: the sum of row {row} can need {needed} bits, the accumulator has {acc_bits}")]
     Accumulator { pe: usize, layer: usize, row: usize, needed: usize, acc_bits: usize },
+    #[error("image: its accelerator is not of the ESE kind")]
+    NotRecurrent,
+    #[error("image: the program's {operations} words have no last operation")]
+    EndlessProgram { operations: usize },
+    #[error("image: operation {op} of the program: {found}")]
+    Program { op: usize, found: String },
     #[error("the input has {found} activations, the first layer {expected} columns")]
     Input { found: usize, expected: usize },
 }
