@@ -69,7 +69,9 @@ fn load_layers(config: &Config, file: &mut ModelFile, before: Option<(&str, usiz
             (ModelFile::Tensors(path, file), None) => load_layer(file, path, layer)?,
             (ModelFile::Onnx(graph), Some(node)) => graph.dense(node, layer.label(), layer.activation)?,
             (ModelFile::Tensors(..), Some(_)) => return Err(wrong("found node, expected weights: the model file has no nodes")),
-            (ModelFile::Onnx(_), None) => return Err(wrong("found weights, expected node, the name of a Gemm or MatMul of the .onnx file")),
+            (ModelFile::Onnx(_), None) => {
+                return Err(wrong("found weights, expected node, the name of a Gemm or MatMul of the .onnx file"))
+            }
         };
         let before = layers.last().map(|l| (l.name.as_str(), l.weights.rows)).or(before);
         check_chain(&loaded.name, loaded.weights.columns, before)?;

@@ -121,6 +121,7 @@ def random_cases():
     record("sequence_lens", {**random_case(random), **lengths}, hidden)
     record("sequence_lens_reverse", {**random_case(random), **lengths}, {**hidden, "direction": "reverse"})
     record("sequence_lens_bidirectional", {**random_case(random, directions=2), **lengths}, both)
+    record("sequence_lens_zero", {**random_case(random), "sequence_lens": np.array([5, 0, 3])}, hidden)
     record("sigmoid_candidate", random_case(random), {**hidden, "activations": ["Sigmoid", "Sigmoid", "Tanh"]})
     mixed = ["Sigmoid", "Tanh", "Tanh", "Sigmoid", "Sigmoid", "Tanh"]
     record("mixed_candidates", random_case(random, directions=2), {**both, "activations": mixed})

@@ -131,7 +131,10 @@ fn a_limit_that_is_broken_is_named() {
         ("[accelerator]\nweight_bits = 9".into(), "net.toml: accelerator.weight_bits is 9: a codebook code has 2 to 8 bits"),
         ("[accelerator]\nrun_bits = 9".into(), "net.toml: accelerator.run_bits is 9: a zero run has 2 to 8 bits"),
         ("[accelerator.ese]\nchannels = 33".into(), "net.toml: accelerator.ese.channels is 33: 1 to 32 channels are supported"),
-        ("[accelerator.ese]\noutput_depth = 0".into(), "net.toml: accelerator.ese.output_depth is 0: an output vector has 1 to 65,535 values"),
+        (
+            "[accelerator.ese]\noutput_depth = 0".into(),
+            "net.toml: accelerator.ese.output_depth is 0: an output vector has 1 to 65,535 values",
+        ),
         ("[accelerator]\nact_depth = 0".into(), "net.toml: accelerator.act_depth is 0: an activation buffer holds 1 to 65,535 words"),
         (format!("{layer}density = 1.01"), "net.toml: layer 1 (a): density is 1.01, expected a share from 0 to 1"),
         (format!("{layer}density = nan"), "net.toml: layer 1 (a): density is NaN, expected a share from 0 to 1"),
@@ -166,7 +169,10 @@ fn what_is_wrong_with_an_lstm_is_named() {
     let onnx = "format = \"onnx\"\ngates = \"iofc\"\n";
     let both = "weight_hh = \"h\"\ndirection = \"bidirectional\"\n";
     for (table, expected) in [
-        ("format = \"pytorch\"\ngates = \"ijfo\"".to_string(), "lstm 1 (): gates is \"ijfo\", expected \"ifgo\", the order of format pytorch"),
+        (
+            "format = \"pytorch\"\ngates = \"ijfo\"".to_string(),
+            "lstm 1 (): gates is \"ijfo\", expected \"ifgo\", the order of format pytorch",
+        ),
         (tf.replace("ijfo", "ifgo"), "lstm 1 (a): gates is \"ifgo\", expected \"ijfo\", the order of format tensorflow"),
         (onnx.replace("iofc", "ifgo"), "lstm 1 (): gates is \"ifgo\", expected \"iofc\", the order of format onnx"),
         (torch.to_string(), "lstm 1 (a): found no weight_hh, which format pytorch needs"),
@@ -174,8 +180,14 @@ fn what_is_wrong_with_an_lstm_is_named() {
         (format!("{tf}forget_bias = inf"), "lstm 1 (a): forget_bias is inf, expected a finite number"),
         (onnx.to_string(), "lstm 1 (): found no node, expected the name of an LSTM node of the file"),
         (format!("{torch}weight_hh = \"h\"\nnode = \"n\""), "lstm 1 (a): node is a key of format onnx, found with format pytorch"),
-        (format!("{torch}weight_hh = \"h\"\nw_f_diag = \"n\""), "lstm 1 (a): w_f_diag is a key of format tensorflow, found with format pytorch"),
-        (format!("{tf}forget_bias = 1\nweight_hr = \"n\""), "lstm 1 (a): weight_hr is a key of format pytorch, found with format tensorflow"),
+        (
+            format!("{torch}weight_hh = \"h\"\nw_f_diag = \"n\""),
+            "lstm 1 (a): w_f_diag is a key of format tensorflow, found with format pytorch",
+        ),
+        (
+            format!("{tf}forget_bias = 1\nweight_hr = \"n\""),
+            "lstm 1 (a): weight_hr is a key of format pytorch, found with format tensorflow",
+        ),
         (format!("{onnx}node = \"n\"\nbias = \"n\""), "lstm 1 (n): bias is a key of format tensorflow, found with format onnx"),
         (
             format!("{tf}forget_bias = 1\nw_i_diag = \"i\"\nw_o_diag = \"o\""),
@@ -190,7 +202,10 @@ fn what_is_wrong_with_an_lstm_is_named() {
             format!("{torch}{both}"),
             "lstm 1 (a): direction is \"bidirectional\", expected a reverse table with the tensors of the other direction",
         ),
-        (format!("{torch}{both}[model.lstm.reverse]\nweight_ih = \"b\""), "lstm 1 (a), reverse: found no weight_hh, which format pytorch needs"),
+        (
+            format!("{torch}{both}[model.lstm.reverse]\nweight_ih = \"b\""),
+            "lstm 1 (a), reverse: found no weight_hh, which format pytorch needs",
+        ),
         (
             format!("{torch}weight_hh = \"h\"\n[model.lstm.reverse]\nweight_ih = \"b\""),
             "lstm 1 (a): found a reverse table, expected none unless direction is \"bidirectional\"",

@@ -23,7 +23,8 @@ pub fn load_recurrent(config: &Config) -> Result<Vec<Recurrent>, Error> {
     if direction == Direction::Bidirectional {
         let others = config.model.lstm.iter().skip(1).map(LstmConfig::label).chain(config.model.layer.iter().map(|l| l.label()));
         if let Some(other) = others.into_iter().next() {
-            let fault = format!("found it behind the bidirectional LSTM {}, expected nothing there: its directions run apart", first.label());
+            let fault =
+                format!("found it behind the bidirectional LSTM {}, expected nothing there: its directions run apart", first.label());
             return Err(Error::Layer { layer: other.to_string(), fault });
         }
         let one = |(layer, reverse)| Recurrent { lstm: vec![layer], layers: vec![], reverse };

@@ -126,7 +126,10 @@ mod tests {
     fn tanh_is_odd_and_both_rise_to_within_a_unit() {
         let lut = Lut::default();
         for z in -32767..=32766i16 {
-            assert!(i32::from(lut.tanh(z)) <= i32::from(lut.tanh(z + 1)) + 1 && lut.sigmoid(z) <= lut.sigmoid(z + 1).saturating_add(1), "{z}");
+            assert!(
+                i32::from(lut.tanh(z)) <= i32::from(lut.tanh(z + 1)) + 1 && lut.sigmoid(z) <= lut.sigmoid(z + 1).saturating_add(1),
+                "{z}"
+            );
             assert_eq!(lut.tanh(-z), -lut.tanh(z), "{z}");
         }
         assert_eq!((lut.tanh(0), lut.sigmoid(0)), (0, 16384));

@@ -85,7 +85,9 @@ impl Graph {
                 let other = add.input.iter().find(|input| *input != product).map_or(product, String::as_str);
                 match self.constant(other) {
                     Some(_) => Ok(Some(other)),
-                    None => Err(self.wrong(node, format!("an Add `{}` of a value that the graph computes", label(add)), "the Add of a bias")),
+                    None => {
+                        Err(self.wrong(node, format!("an Add `{}` of a value that the graph computes", label(add)), "the Add of a bias"))
+                    }
                 }
             }
             _ if users.iter().any(|user| user.op_type == "Add") => {

@@ -144,7 +144,11 @@ impl Graph {
                     self.check_kind(node, attribute, kind::INT)?;
                     hidden_size = Some(usize::try_from(attribute.i).ok().filter(|cells| (1..=super::super::MAX_AXIS).contains(cells)));
                     if hidden_size == Some(None) {
-                        return Err(self.wrong(node, format!("attribute `hidden_size` of {}", attribute.i), "at least 1 cell, and not too many"));
+                        return Err(self.wrong(
+                            node,
+                            format!("attribute `hidden_size` of {}", attribute.i),
+                            "at least 1 cell, and not too many",
+                        ));
                     }
                 }
                 "layout" => batch_first = self.flag(node, attribute, 1)?,
