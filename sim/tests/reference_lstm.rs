@@ -138,9 +138,6 @@ fn dtln_is_within_1e_5_of_onnxruntime_over_20_steps() {
         }
     }
     println!("{errors:?}");
-    // the logits, of up to 24, have 32 bits in the recording: their error is relative to the largest
-    let largest = recorded["logits"].data.iter().fold(1f32, |most, v| most.max(v.abs()));
-    *errors.get_mut("logits").unwrap() /= f64::from(largest);
     assert!(errors.values().all(|e| *e < 1e-5), "{errors:?}");
     assert!(max_error(wide(&recorded["mask"]), &vec![0.0; 20 * 257]) > 0.5, "the mask does something");
 }
