@@ -72,6 +72,7 @@ fn model(top: &str, ports: Vec<Port>, sources: Vec<Source>) -> Dut {
         parameters: vec![],
         trace: false,
         axi_lite: None,
+        streams: None,
         clock: "clock".into(),
         optimize: Optimize::Quick,
     };
