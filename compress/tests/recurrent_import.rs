@@ -17,7 +17,7 @@ fn some(text: &str) -> Option<String> {
 }
 
 fn kws(toml: &str) -> (Recurrent, Config) {
-    let config = Config::parse(toml, &data("kws/net.toml")).unwrap();
+    let config = Config::parse(toml, &Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/demo/speech/net.toml")).unwrap();
     let mut networks = load_recurrent(&config).unwrap();
     assert_eq!(networks.len(), 1);
     (networks.remove(0), config)
@@ -246,7 +246,7 @@ fn the_nodes_of_a_whole_graph_are_found_by_name() {
     assert_eq!((&lstm.initial_h, &lstm.sequence_lens), (&None, &None), "the graph computes its states");
     let text = load_onnx_lstm(&file, "lstm_6").unwrap_err().to_string();
     assert!(text.ends_with("node `lstm_6`: found no such node, expected one of the LSTM nodes lstm_4, lstm_5"), "{text}");
-    let text = load_onnx_lstm(&data("kws/labels.txt"), "lstm").unwrap_err().to_string();
+    let text = load_onnx_lstm(&data("../../src/demo/speech/labels.txt"), "lstm").unwrap_err().to_string();
     assert!(text.contains("expected a whole ONNX model"), "{text}");
 }
 

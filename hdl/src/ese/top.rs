@@ -358,8 +358,7 @@ impl Logic for Ese {
         self.stream_out.tready.next = self.m_axis_tready.val();
 
         // broadcasts
-        // without valid weights the program is anything
-        self.broadcaster.clear.next = self.control.clear.val() | !self.registers.valid.val();
+        self.broadcaster.clear.next = self.control.clear.val();
         self.broadcaster.run.next = self.control.run.val();
         self.broadcaster.mask.next = self.registers.mask[0].val();
         self.broadcaster.ready.next = self.ready.val();
