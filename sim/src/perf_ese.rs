@@ -51,9 +51,11 @@ pub struct EseNetwork {
 /// When things happened; cycle 1 is the first in which steps may run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EseTiming {
+    /// First cycle in which all results of each step show as stored.
+    pub completes: Vec<u64>,
     /// Cycle of the last output beat of each step.
     pub ends: Vec<u64>,
-    /// Until the last job began.
+    /// What the registers read at the end, if there is no further vector.
     pub stall_queue: u64,
     pub stall_input: u64,
     pub stall_data: u64,
@@ -104,13 +106,23 @@ impl EseNetwork {
         self.ops.iter().map(of).sum()
     }
 
-    /// Times `steps` steps.
+    /// Times `steps` steps, behind which vectors go on.
     pub fn run(&self, steps: usize) -> EseTiming {
-        let mut run = Run::new(self);
+        self.run_of(steps, usize::MAX)
+    }
+
+    /// Times `steps` steps, behind which there is no vector.
+    pub fn run_all(&self, steps: usize) -> EseTiming {
+        self.run_of(steps, steps)
+    }
+
+    fn run_of(&self, steps: usize, vectors: usize) -> EseTiming {
+        let mut run = Run::new(self, vectors);
         for _ in 0..steps {
             for number in 0..self.ops.len() {
                 run.operation(number);
             }
+            run.timing.completes.extend(run.job.map(|job| job.complete));
         }
         run.timing.stall_queue = run.clock.stall_queue;
         run.timing
@@ -169,6 +181,8 @@ struct Run<'a> {
     last_beat: u64,
     /// First cycle in which the vectors of each step are there.
     ready: Vec<u64>,
+    /// Vectors that each channel gets.
+    vectors: usize,
     /// Steps that have begun.
     step: usize,
     // the output
@@ -177,7 +191,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(network: &'a EseNetwork) -> Run<'a> {
+    fn new(network: &'a EseNetwork, vectors: usize) -> Run<'a> {
         let ops = &network.ops;
         let to_next = |from: usize| (0..ops.len()).take_while(|n| ops[(from + n) % ops.len()].op.job == Job::None).count() as u64;
         let mut between: Vec<u64> = (0..ops.len()).map(|number| to_next(number + 1)).collect();
@@ -193,7 +207,8 @@ impl<'a> Run<'a> {
             cursor: 0,
             consumed: vec![],
             last_beat: 0,
-            ready: vec![0, 0],
+            ready: vec![0; vectors.min(2)],
+            vectors,
             step: 0,
             sending: vec![],
         }
@@ -250,7 +265,9 @@ impl<'a> Run<'a> {
         self.consumed.push(cycle);
         let beats = (self.network.channels * self.network.ops[0].op.columns) as u64;
         self.last_beat = self.last_beat.max(cycle) + beats;
-        self.ready.push(self.last_beat + 1);
+        if self.ready.len() < self.vectors {
+            self.ready.push(self.last_beat + 1);
+        }
     }
 
     fn vector(&mut self, number: usize) {

@@ -10,6 +10,7 @@ use lacuna_compress::manifest::RecurrentModel;
 use lacuna_compress::spec::registers::{self as map, errors, status};
 use lacuna_compress::spec::{Parameters, Section, WeightForm};
 use lacuna_sim::dut::StreamBeat;
+use lacuna_sim::golden::Recurrent;
 use lacuna_sim::host::Transport;
 use lacuna_sim::recurrent::{Check, Kind, RecurrentOptions, RecurrentSimulator, Sequence};
 use lacuna_sim::simulate::{Door, Options};
@@ -56,8 +57,18 @@ fn shape() -> Shape {
     }
 }
 
+/// One whose outputs depend on inputs and states of every channel.
 fn case() -> RecurrentCase {
-    RecurrentCase::build(77, &shape())
+    let tells = |case: &RecurrentCase| {
+        let golden = Recurrent::new(&case.model.image).unwrap();
+        case.inputs.iter().all(|steps| {
+            let mut state = golden.state();
+            let mut run = || -> Vec<Vec<i16>> { steps.iter().map(|input| golden.step(&mut state, input).unwrap().output).collect() };
+            let (first, second) = (run(), run());
+            first != second && first.windows(2).all(|w| w[0] != w[1])
+        })
+    };
+    (70..).map(|seed| RecurrentCase::build(seed, &shape())).find(tells).unwrap()
 }
 
 #[test]
@@ -278,12 +289,10 @@ fn reset_and_abort_at_any_cycle_leave_an_accelerator_that_computes_right() {
         if round % 2 == 0 {
             s.reset().unwrap();
         } else {
-            s.host.bus.0.stream_hold(true, false).unwrap();
-            // the vector that is coming in ends, so that the next one is whole
-            s.host.bus.0.step(2).unwrap();
+            // nothing of the old vectors may follow the abort
+            s.host.bus.0.stream_clear().unwrap();
             s.host.abort(10_000).unwrap();
             s.host.bus.0.stream_clear().unwrap();
-            s.host.bus.0.stream_hold(false, false).unwrap();
             s.states_mut().iter_mut().for_each(|state| state.clear());
         }
         assert_eq!(s.host.steps().unwrap(), 0, "round {round}, after {at} cycles");

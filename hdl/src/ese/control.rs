@@ -132,7 +132,8 @@ impl Logic for Control {
         dff_setup!(self, clock, cycle_count, step_count, queue_count, input_count, data_count, output_count);
         self.resting.next =
             self.broadcaster_rests.val() & self.array_idle.val() & self.complete.val() & !self.drain_busy.val() & !self.running.q.val();
-        self.clear.next = false;
+        // without weights the program memory may hold anything
+        self.clear.next = !self.weights_valid.val();
         self.flush.next = false;
         self.sweep.next = false;
         self.sweep_mask.next = self.everyone.val();
@@ -203,6 +204,7 @@ impl Logic for Control {
         }
         // other weights, or none: nothing of the old ones goes on
         if self.reset.val() | self.abort.val() | (self.weights_valid.val() & !self.was_valid.q.val()) {
+            self.clear.next = true;
             self.mode.d.next = Mode::Flush;
             self.address.d.next = 0.into();
             self.running.d.next = false;
@@ -224,7 +226,7 @@ impl Logic for Control {
                 "Control: when steps may run, and when everything is made empty.\n\
                  \n\
                  start lets steps run until stop; busy falls when what was under way has ended. Reset, abort and weights\n\
-                 that become valid drop everything (clear) while accumulators (flush) and the state of all channels (sweep)\n\
+                 that become valid drop everything (clear, at once, and as long as weights are not valid) while accumulators (flush) and the state of all channels (sweep)\n\
                  become zero, one address a cycle. clear_state marks channels: their state is taken as zero when the next\n\
                  step begins (clears_taken), or swept when nothing is under way. Counters run while steps do.",
             )
