@@ -1,12 +1,16 @@
 //! The one configuration file, in TOML: what the accelerator is, and how a model is compressed for it.
 //!
-//! Unknown keys are refused; every key but a layer's `weights` has a default or may be left out.
+//! Unknown keys are refused; every key has a default or may be left out, but those that say where a layer's weights are.
 //! Paths are relative to the file. [`Config::load`] checks every limit, the accelerator's by
 //! [`Arch::validate`], so that the rules stand in one place.
 
+mod lstm;
+
+pub use lstm::{Direction, LstmConfig, LstmFormat, LstmTensors, Prune};
+
 use crate::error::Error;
 use crate::model::Activation;
-use crate::spec::{Arch, WeightForm};
+use crate::spec::{arch::Ese, Arch, WeightForm};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeSet;
@@ -54,26 +58,48 @@ pub struct AcceleratorConfig {
     pub max_layers: Auto<usize>,
     /// Bits of an accumulator, 24 to 48.
     pub acc_bits: usize,
+    /// The ESE datapath; see [`Config::ese`].
+    pub ese: Option<EseConfig>,
+}
+
+/// [`Ese`] with depths that may be left to the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EseConfig {
+    /// Sequences that run side by side on the same weights, 1 to 32.
+    pub channels: usize,
+    /// Cells of all LSTM layers, 1 to 65,535.
+    pub cell_depth: Auto<usize>,
+    /// Most values of an input vector, 1 to 65,535.
+    pub input_depth: Auto<usize>,
+    /// Most values of an output vector, 1 to 65,535.
+    pub output_depth: Auto<usize>,
 }
 
 /// Where the trained network is, and which of its tensors are layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// `.safetensors` or `.npz`.
+    /// `.safetensors`, `.npz` or `.onnx`.
     pub file: PathBuf,
-    /// From input to output; at least one when a model is loaded.
+    /// LSTM layers from the input on; with one, the datapath is ESE's.
+    pub lstm: Vec<LstmConfig>,
+    /// Fully connected layers to the output, behind the LSTM layers; without those at least one when a model is loaded.
     pub layer: Vec<LayerConfig>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerConfig {
-    /// Different for each layer; empty takes the name of the weights.
+    /// Different for each layer; empty takes the name of the weights or of the node.
     #[serde(default)]
     pub name: String,
-    /// Name of a tensor with two axes.
+    /// Name of a tensor with two axes; empty with `node`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub weights: String,
+    /// Of an `.onnx` file: the name of a `Gemm`, or of a `MatMul`, whose bias is that of an `Add` behind it.
+    #[serde(default)]
+    pub node: Option<String>,
     /// Name of a tensor with one value per output; none is zero.
     #[serde(default)]
     pub bias: Option<String>,
@@ -95,15 +121,44 @@ fn relu() -> Activation {
 impl LayerConfig {
     /// A layer with every default.
     pub fn new(name: &str, weights: &str) -> LayerConfig {
-        LayerConfig { name: name.to_string(), weights: weights.to_string(), bias: None, output_axis: 0, activation: relu(), density: None }
+        LayerConfig {
+            name: name.to_string(),
+            weights: weights.to_string(),
+            node: None,
+            bias: None,
+            output_axis: 0,
+            activation: relu(),
+            density: None,
+        }
+    }
+    /// The same from a node of an `.onnx` file.
+    pub fn from_node(name: &str, node: &str) -> LayerConfig {
+        LayerConfig { node: Some(node.to_string()), ..LayerConfig::new(name, "") }
     }
     /// The name in messages.
     pub fn label(&self) -> &str {
-        if self.name.is_empty() {
-            &self.weights
-        } else {
-            &self.name
+        match &self.node {
+            _ if !self.name.is_empty() => &self.name,
+            Some(node) if self.weights.is_empty() => node,
+            _ => &self.weights,
         }
+    }
+    fn check(&self, key: &str) -> Result<(), String> {
+        match (&self.node, self.weights.is_empty()) {
+            (None, true) => return Err(format!("{key}: found no weights, expected the name of a tensor, or node and the name of a node")),
+            (Some(_), false) => return Err(format!("{key}: found both weights and node, expected one of them")),
+            (Some(_), true) if self.bias.is_some() => {
+                return Err(format!("{key}: found bias, expected none with node: the bias of the graph is taken"));
+            }
+            (Some(_), true) if self.output_axis != 0 => {
+                return Err(format!("{key}: found output_axis, expected none with node: the graph says it"));
+            }
+            _ => {}
+        }
+        if self.output_axis > 1 {
+            return Err(format!("{key}: output_axis is {}, expected 0 for (out, in) or 1 for (in, out)", self.output_axis));
+        }
+        self.density.map_or(Ok(()), |density| share(&format!("{key}: density"), density))
     }
 }
 
@@ -168,13 +223,20 @@ impl Default for AcceleratorConfig {
             bias_depth: Auto::Auto,
             max_layers: Auto::Auto,
             acc_bits: 40,
+            ese: None,
         }
+    }
+}
+
+impl Default for EseConfig {
+    fn default() -> Self {
+        EseConfig { channels: 1, cell_depth: Auto::Auto, input_depth: Auto::Auto, output_depth: Auto::Auto }
     }
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        ModelConfig { file: "model.safetensors".into(), layer: Vec::new() }
+        ModelConfig { file: "model.safetensors".into(), lstm: Vec::new(), layer: Vec::new() }
     }
 }
 
@@ -270,22 +332,27 @@ impl Config {
         self.folder.join(path)
     }
 
+    /// What the accelerator has beside the sparse engine if its datapath is ESE's: if the file has an
+    /// `[accelerator.ese]`, or the model an LSTM layer.
+    pub fn ese(&self) -> Option<EseConfig> {
+        let recurrent = !self.model.lstm.is_empty();
+        self.accelerator.ese.clone().or(recurrent.then(EseConfig::default))
+    }
+
     fn check(&self) -> Result<(), String> {
         self.accelerator.check()?;
-        let share = |key: &str, value: f64| match value {
-            v if (0.0..=1.0).contains(&v) => Ok(()),
-            v => Err(format!("{key} is {v}, expected a share from 0 to 1")),
-        };
-        let mut names = BTreeSet::new();
-        for (i, layer) in self.model.layer.iter().enumerate() {
+        let lstm = self.model.lstm.iter().enumerate().map(|(i, lstm)| {
+            let key = format!("lstm {} ({})", i + 1, lstm.label());
+            lstm.check(&key).map(|()| (key, lstm.label()))
+        });
+        let layers = self.model.layer.iter().enumerate().map(|(i, layer)| {
             let key = format!("layer {} ({})", i + 1, layer.label());
-            if layer.output_axis > 1 {
-                return Err(format!("{key}: output_axis is {}, expected 0 for (out, in) or 1 for (in, out)", layer.output_axis));
-            }
-            if let Some(density) = layer.density {
-                share(&format!("{key}: density"), density)?;
-            }
-            if !names.insert(layer.label()) {
+            layer.check(&key).map(|()| (key, layer.label()))
+        });
+        let mut names = BTreeSet::new();
+        for checked in lstm.chain(layers) {
+            let (key, name) = checked?;
+            if !names.insert(name) {
                 return Err(format!("{key}: found the name of an earlier layer, expected another"));
             }
         }
@@ -324,9 +391,22 @@ impl AcceleratorConfig {
             bias_depth: self.bias_depth.or(1),
             acc_bits: self.acc_bits,
             max_layers: self.max_layers.or(1),
-            ese: None,
+            ese: self.ese.as_ref().map(|ese| Ese {
+                channels: ese.channels,
+                cell_depth: ese.cell_depth.or(1),
+                input_depth: ese.input_depth.or(1),
+                output_depth: ese.output_depth.or(1),
+            }),
         };
         arch.validate().map_err(|e| e.to_string())
+    }
+}
+
+fn share(key: &str, value: f64) -> Result<(), String> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(format!("{key} is {value}, expected a share from 0 to 1"))
     }
 }
 

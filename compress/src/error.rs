@@ -40,6 +40,8 @@ pub enum Error {
     Format { path: PathBuf, found: String, expected: String },
     #[error("{}: tensor `{tensor}` ({owner}): found {found}, expected {expected}", .path.display())]
     Tensor { path: PathBuf, tensor: String, owner: String, found: String, expected: String },
+    #[error("{}: node `{node}`: found {found}, expected {expected}", .path.display())]
+    Node { path: PathBuf, node: String, found: String, expected: String },
     #[error("accelerator.{field} is {found}, expected {expected}")]
     Setting { field: &'static str, found: String, expected: &'static str },
 }

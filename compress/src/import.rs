@@ -1,61 +1,104 @@
-//! A model file as a [`Dense`] network: the tensors that the configuration names, as layers.
+//! A model file as a [`Dense`] or a [`Recurrent`](crate::model::Recurrent) network: the tensors or nodes that the
+//! configuration names, as layers.
 //!
 //! Every weight and bias of the result is finite, every layer has at least one row and one column,
 //! and each layer has as many columns as the one before has rows.
 
+mod onnx;
+mod recurrent;
 pub(crate) mod tensors;
+
+pub use onnx::{load_onnx_lstm, OnnxLstm};
+pub use recurrent::load_recurrent;
 
 use crate::config::{Config, LayerConfig};
 use crate::error::{grouped, Error};
 use crate::model::{Dense, DenseLayer, Matrix};
-use std::path::Path;
+use onnx::Graph;
+use std::path::{Path, PathBuf};
 use tensors::{index_text, shape_text, Array, TensorFile};
 
 /// Rows or columns that the largest accelerator could hold: 256 PEs of 65,535 activations.
 const MAX_AXIS: usize = 256 * 65_535;
 
-/// Reads the layers of `config.model` from its file (`.safetensors` or `.npz`, of 16 to 64-bit floating point).
+/// Reads the fully connected layers of `config.model` from its file: `.safetensors` or `.npz`, of 16 to 64-bit floating
+/// point, or `.onnx`.
 pub fn load_model(config: &Config) -> Result<Dense, Error> {
     let path = config.path(&config.model.file);
+    let nothing = |found: &str, expected: &str| Error::Format { path: path.clone(), found: found.into(), expected: expected.into() };
+    if !config.model.lstm.is_empty() {
+        return Err(nothing("[[model.lstm]] in the configuration", "fully connected layers only"));
+    }
     if config.model.layer.is_empty() {
-        let found = "no [[model.layer]] in the configuration".to_string();
-        return Err(Error::Format { path, found, expected: "at least one layer".to_string() });
+        return Err(nothing("no [[model.layer]] in the configuration", "at least one layer"));
     }
-    let unknown = || Error::Format {
-        path: path.clone(),
-        found: "an unknown kind of file".to_string(),
-        expected: "the extension .safetensors or .npz".to_string(),
-    };
-    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
-        return Err(unknown());
+    let mut file = ModelFile::open(&path)?;
+    Ok(Dense { layers: load_layers(config, &mut file, None)? })
+}
+
+/// A file of tensors, or of a graph whose nodes have them.
+enum ModelFile {
+    Tensors(PathBuf, TensorFile),
+    Onnx(Graph),
+}
+
+impl ModelFile {
+    fn open(path: &Path) -> Result<ModelFile, Error> {
+        let unknown = || Error::Format {
+            path: path.to_path_buf(),
+            found: "an unknown kind of file".to_string(),
+            expected: "the extension .safetensors, .npz or .onnx".to_string(),
+        };
+        let has = |extension: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
+        if has("onnx") {
+            return Ok(ModelFile::Onnx(Graph::open(path)?));
+        }
+        if has("npy") {
+            return Err(unknown());
+        }
+        Ok(ModelFile::Tensors(path.to_path_buf(), TensorFile::open(path)?.ok_or_else(unknown)?))
     }
-    let mut file = TensorFile::open(&path)?.ok_or_else(unknown)?;
+}
+
+/// The fully connected layers; `before` is the name and the outputs of what comes before the first.
+fn load_layers(config: &Config, file: &mut ModelFile, before: Option<(&str, usize)>) -> Result<Vec<DenseLayer>, Error> {
     let mut layers: Vec<DenseLayer> = Vec::with_capacity(config.model.layer.len());
     for layer in &config.model.layer {
-        let loaded = load_layer(&mut file, &path, layer)?;
-        if let Some(previous) = layers.last().filter(|p| p.weights.rows != loaded.weights.columns) {
-            let fault = format!(
-                "found {} inputs, expected {}, the outputs of layer {}",
-                grouped(loaded.weights.columns),
-                grouped(previous.weights.rows),
-                previous.name
-            );
-            return Err(Error::Layer { layer: loaded.name, fault });
-        }
+        let wrong = |fault: &str| Error::Layer { layer: layer.label().to_string(), fault: fault.to_string() };
+        let loaded = match (&mut *file, &layer.node) {
+            (ModelFile::Tensors(path, file), None) => load_layer(file, path, layer)?,
+            (ModelFile::Onnx(graph), Some(node)) => graph.dense(node, layer.label(), layer.activation)?,
+            (ModelFile::Tensors(..), Some(_)) => return Err(wrong("found node, expected weights: the model file has no nodes")),
+            (ModelFile::Onnx(_), None) => {
+                return Err(wrong("found weights, expected node, the name of a Gemm or MatMul of the .onnx file"))
+            }
+        };
+        let before = layers.last().map(|l| (l.name.as_str(), l.weights.rows)).or(before);
+        check_chain(&loaded.name, loaded.weights.columns, before)?;
         layers.push(loaded);
     }
-    Ok(Dense { layers })
+    Ok(layers)
+}
+
+/// A layer has as many inputs as what comes `before` it (a name and a count) has outputs.
+fn check_chain(layer: &str, inputs: usize, before: Option<(&str, usize)>) -> Result<(), Error> {
+    match before {
+        Some((name, outputs)) if outputs != inputs => {
+            let fault = format!("found {} inputs, expected {}, the outputs of layer {name}", grouped(inputs), grouped(outputs));
+            Err(Error::Layer { layer: layer.to_string(), fault })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn load_layer(file: &mut TensorFile, path: &Path, layer: &LayerConfig) -> Result<DenseLayer, Error> {
     let weights = Source { path, tensor: &layer.weights, owner: format!("weights of layer {}", layer.label()) };
     let array = file.read(weights.tensor, &weights.owner)?;
     let [first, second] = array.shape[..] else {
-        return Err(weights.wrong(format!("shape {}", shape_text(&array.shape)), "two axes".to_string()));
+        return Err(weights.shape(&array, "two axes"));
     };
     if !(1..=MAX_AXIS).contains(&first) || !(1..=MAX_AXIS).contains(&second) {
-        let expected = format!("1 to {} rows and columns", grouped(MAX_AXIS));
-        return Err(weights.wrong(format!("shape {}", shape_text(&array.shape)), expected));
+        return Err(weights.shape(&array, &format!("1 to {} rows and columns", grouped(MAX_AXIS))));
     }
     let values = weights.finite(&array)?;
     let weights = match layer.output_axis {
@@ -69,8 +112,7 @@ fn load_layer(file: &mut TensorFile, path: &Path, layer: &LayerConfig) -> Result
             let bias = Source { path, tensor, owner: format!("bias of layer {}", layer.label()) };
             let array = file.read(bias.tensor, &bias.owner)?;
             if array.shape != [weights.rows] {
-                let expected = format!("shape {}, one value per output", shape_text(&[weights.rows]));
-                return Err(bias.wrong(format!("shape {}", shape_text(&array.shape)), expected));
+                return Err(bias.shape(&array, &format!("shape {}, one value per output", shape_text(&[weights.rows]))));
             }
             bias.finite(&array)?
         }
@@ -88,6 +130,11 @@ struct Source<'a> {
 impl Source<'_> {
     fn wrong(&self, found: String, expected: String) -> Error {
         Error::Tensor { path: self.path.to_path_buf(), tensor: self.tensor.to_string(), owner: self.owner.clone(), found, expected }
+    }
+
+    /// The wrong shape.
+    fn shape(&self, array: &Array, expected: &str) -> Error {
+        self.wrong(format!("shape {}", shape_text(&array.shape)), expected.to_string())
     }
 
     /// The values in C order; an error if they are no floating point, or one is no finite `f32`.

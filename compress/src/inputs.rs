@@ -9,6 +9,7 @@ use crate::files::write_whole;
 use crate::import::tensors::{shape_text, TensorFile};
 use flate2::read::MultiGzDecoder;
 use npyz::WriterBuilder;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -33,6 +34,25 @@ impl Samples {
         self.count = self.count.min(count);
         self.data.truncate(self.count * self.size);
     }
+}
+
+/// An array of any shape, in C order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    pub shape: Vec<usize>,
+    pub data: Vec<f32>,
+}
+
+/// Reads every array of a `.npz` or `.safetensors`, by name; integers become floating point.
+pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
+    let expected = || "the extension .safetensors or .npz".to_string();
+    let mut file = TensorFile::open(path)?.ok_or_else(|| wrong(path, "an unknown kind of file".into(), expected()))?;
+    let mut tensors = BTreeMap::new();
+    for name in file.names() {
+        let array = file.read(&name, "an array")?;
+        tensors.insert(name, Tensor { shape: array.shape.clone(), data: array.values(|v| v as f32) });
+    }
+    Ok(tensors)
 }
 
 /// Reads samples: the first axis counts them, the others are flattened; an array of one axis is one

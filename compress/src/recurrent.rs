@@ -142,7 +142,7 @@ pub fn compile_recurrent_with(
     let encoded = stored.iter().map(|layer| encode(layer, &how)).collect::<Result<Vec<_>, _>>()?;
 
     let layout = schedule::Layout::new(&pruned);
-    let hold = settings.hold_columns.unwrap_or_else(|| schedule::default_hold(&encoded[0], pruned.inputs()));
+    let hold = schedule::hold(&pruned, &encoded[0], settings.hold_columns);
     let program = schedule::program(&pruned, &layout, &formats, &numbers, hold)?;
     let parts = pack::Parts {
         network: &pruned,

@@ -148,9 +148,9 @@ fn files_that_are_no_model_are_refused() {
     let mut config = fixture("stored.npz");
     assert!(error(&config).ends_with("found no [[model.layer]] in the configuration, expected at least one layer"));
     config.model.layer = vec![layer("c", None)];
-    for file in ["model.onnx", "model.npy", "model"] {
+    for file in ["model.pb", "model.npy", "model"] {
         config.model.file = file.into();
-        assert!(error(&config).ends_with("found an unknown kind of file, expected the extension .safetensors or .npz"));
+        assert!(error(&config).ends_with("found an unknown kind of file, expected the extension .safetensors, .npz or .onnx"));
     }
     config.model.file = "none.npz".into();
     assert!(error(&config).contains("tests/data/none.npz: "), "{}", error(&config));

@@ -1,10 +1,9 @@
 //! The element-wise side of the LSTM datapath in the lint gates.
 
 use lacuna_compress::spec::arch::Ese;
-use lacuna_compress::spec::{Arch, WeightForm};
+use lacuna_compress::spec::{Arch, Section, WeightForm};
 use lacuna_hdl::ese::{CellUnit, Drain};
-use lacuna_hdl::prim::Activation;
-use lacuna_hdl::verilog::write;
+use lacuna_hdl::verilog::{write, Netlist};
 use std::path::Path;
 use std::process::Command;
 
@@ -44,12 +43,18 @@ fn quiet(folder: &Path, command: &str) {
     assert!(said.is_empty(), "{command}\n{said}");
 }
 
-fn clean(top: &str, files: &[(String, String)]) {
+/// A design's files in a folder, and their names.
+fn save(netlist: Netlist) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
-        std::fs::write(folder.path().join(format!("{name}.v")), text).unwrap();
+    for module in &netlist.modules {
+        std::fs::write(folder.path().join(format!("{}.v", module.name)), &module.text).unwrap();
     }
-    let files = files.iter().map(|f| format!("{}.v", f.0)).collect::<Vec<_>>().join(" ");
+    let files = netlist.modules.iter().map(|m| format!("{}.v", m.name)).collect::<Vec<_>>().join(" ");
+    (folder, files)
+}
+
+fn clean(top: &str, netlist: Netlist) {
+    let (folder, files) = save(netlist);
     quiet(folder.path(), &format!("verilator --lint-only -Wall --top-module {top} {files}"));
     quiet(
         folder.path(),
@@ -61,16 +66,24 @@ fn clean(top: &str, files: &[(String, String)]) {
 #[test]
 fn drain_and_cell_unit_are_clean_in_three_tools_at_every_corner() {
     for arch in corners() {
-        let all = |netlist: lacuna_hdl::verilog::Netlist| netlist.modules.into_iter().map(|m| (m.name, m.text)).collect::<Vec<_>>();
-        clean("cell_unit", &all(write(&mut CellUnit::new(&arch), "cell_unit").unwrap()));
-        clean("drain", &all(write(&mut Drain::new(&arch), "drain").unwrap()));
+        clean("cell_unit", write(&mut CellUnit::new(&arch), "cell_unit").unwrap());
+        clean("drain", write(&mut Drain::new(&arch), "drain").unwrap());
     }
 }
 
+/// Six products of 16 bits and five interpolations; a table is 1,024 x 33 bits = 2 blocks of 1,024 x 18.
 #[test]
-fn the_functions_table_becomes_block_ram() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("activation.v"), Activation::text()).unwrap();
-    let command = "yosys -q -p 'read_verilog activation.v; synth_ecp5 -top activation; select -assert-count 2 t:DP16KD'";
-    quiet(folder.path(), command);
+fn a_cell_unit_is_eleven_multipliers_and_five_tables_in_block_ram_on_ecp5() {
+    let (folder, files) = save(write(&mut CellUnit::new(&arch(1, 1, 40)), "cell_unit").unwrap());
+    let asserts = "select -assert-count 10 t:DP16KD; select -assert-count 11 t:MULT18X18D";
+    quiet(folder.path(), &format!("yosys -q -p 'read_verilog {files}; synth_ecp5 -top cell_unit; {asserts}'"));
+}
+
+#[test]
+fn program_and_parameters_are_preloaded_from_the_files_of_their_sections() {
+    let netlist = write(&mut Drain::new(&arch(1, 1, 40)), "drain").unwrap();
+    for section in [Section::Layers, Section::Parameters] {
+        let file = format!(".PRELOAD(PRELOAD), .FILE({{IMAGE, \"{}.mem\"}})", section.file_stem());
+        assert!(netlist.modules[0].text.contains(&file), "{file}");
+    }
 }

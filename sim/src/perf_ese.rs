@@ -300,7 +300,8 @@ impl<'a> Run<'a> {
         let found = match self.job {
             // operation numbers repeat with the steps
             Some(job) => {
-                let before = (1..=operations).map(|n| (number + operations - n) % operations).find(|n| self.network.ops[*n].op.job != Job::None);
+                let before =
+                    (1..=operations).map(|n| (number + operations - n) % operations).find(|n| self.network.ops[*n].op.job != Job::None);
                 job.begins + SEARCH + self.between[before.unwrap_or(number)]
             }
             None => self.clock.found + SEARCH + self.between[operations],

@@ -1,8 +1,17 @@
-//! Inference in floating point from the dense model: the oracle that knows nothing of images.
+//! Inference in floating point from the model: the oracle that knows nothing of images.
+//!
+//! [`Reference`] is a network of fully connected layers, [`LstmReference`] one with LSTM layers before them; [`run_onnx`]
+//! is a whole ONNX LSTM node on a batch of sequences. All arithmetic is `f64`.
 
-use lacuna_compress::model::{Activation, Dense};
+mod lstm;
+mod onnx;
 
-/// A dense network, arranged for repeated use. All arithmetic is `f64`.
+pub use lstm::{concatenate, CellTrace, LstmReference, LstmState, StepTrace};
+pub use onnx::{run_onnx, OnnxInputs, OnnxOutputs};
+
+use lacuna_compress::model::{Activation, Dense, DenseLayer, Matrix};
+
+/// A dense network, arranged for repeated use.
 #[derive(Clone, Debug)]
 pub struct Reference {
     layers: Vec<ReferenceLayer>,
@@ -11,26 +20,53 @@ pub struct Reference {
 
 #[derive(Clone, Debug)]
 struct ReferenceLayer {
-    /// Non-zeros of each column: row and weight.
-    columns: Vec<Vec<(u32, f64)>>,
+    weights: Columns,
     bias: Vec<f64>,
     activation: Activation,
 }
 
-impl Reference {
-    /// Zero weights are left out, which changes no sum: inputs must be finite.
-    pub fn new(dense: &Dense) -> Reference {
-        let layers = dense.layers.iter().map(|layer| {
-            let mut columns = vec![vec![]; layer.weights.columns];
-            for row in 0..layer.weights.rows {
-                for (column, weight) in layer.weights.row(row).iter().enumerate().filter(|(_, w)| **w != 0.0) {
-                    columns[column].push((row as u32, f64::from(*weight)));
-                }
+/// A matrix by columns, as most products have many inputs that are zero.
+#[derive(Clone, Debug, Default)]
+struct Columns(Vec<Column>);
+
+#[derive(Clone, Debug)]
+enum Column {
+    Dense(Vec<f64>),
+    /// Row and weight of each non-zero.
+    Sparse(Vec<(u32, f64)>),
+}
+
+impl Columns {
+    /// The rows of all `blocks`, one below the other. Zero weights are left out where that pays, which changes no sum.
+    fn new(blocks: &[&Matrix]) -> Columns {
+        let count = blocks.first().map_or(0, |m| m.columns);
+        let column = |index: usize| {
+            let all: Vec<f64> = blocks.iter().flat_map(|m| (0..m.rows).map(move |row| f64::from(m.row(row)[index]))).collect();
+            let nonzeros = all.iter().filter(|w| **w != 0.0).count();
+            if 2 * nonzeros > all.len() {
+                return Column::Dense(all);
             }
-            let bias = layer.bias.iter().map(|b| f64::from(*b)).collect();
-            ReferenceLayer { columns, bias, activation: layer.activation }
-        });
-        Reference { layers: layers.collect(), inputs: dense.inputs() }
+            let rows = 0..all.len() as u32;
+            Column::Sparse(rows.zip(all).filter(|(_, w)| *w != 0.0).collect())
+        };
+        Columns((0..count).map(column).collect())
+    }
+
+    /// Adds the product with `input` to `sums`.
+    fn multiply(&self, input: &[f64], sums: &mut [f64]) {
+        for (column, value) in self.0.iter().zip(input).filter(|(_, value)| **value != 0.0) {
+            match column {
+                Column::Dense(weights) => sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight * value),
+                Column::Sparse(weights) => weights.iter().for_each(|(row, weight)| sums[*row as usize] += weight * value),
+            }
+        }
+    }
+}
+
+impl Reference {
+    /// Inputs must be finite: a zero weight or input is a zero product.
+    pub fn new(dense: &Dense) -> Reference {
+        Reference { layers: dense.layers.iter().map(ReferenceLayer::new).collect(), inputs: dense.inputs() }
     }
 
     pub fn inputs(&self) -> usize {
@@ -56,13 +92,14 @@ impl Reference {
 }
 
 impl ReferenceLayer {
+    fn new(layer: &DenseLayer) -> ReferenceLayer {
+        let bias = layer.bias.iter().map(|b| f64::from(*b)).collect();
+        ReferenceLayer { weights: Columns::new(&[&layer.weights]), bias, activation: layer.activation }
+    }
+
     fn forward(&self, input: &[f64]) -> Vec<f64> {
         let mut sums = self.bias.clone();
-        for (column, value) in self.columns.iter().zip(input).filter(|(_, value)| **value != 0.0) {
-            for (row, weight) in column {
-                sums[*row as usize] += weight * value;
-            }
-        }
+        self.weights.multiply(input, &mut sums);
         if self.activation == Activation::Relu {
             sums.iter_mut().for_each(|sum| *sum = sum.max(0.0));
         }

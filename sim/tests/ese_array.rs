@@ -148,6 +148,7 @@ impl Rig {
             parameters: vec![],
             trace: false,
             axi_lite: None,
+            streams: None,
             clock: "clock".into(),
             optimize: Optimize::Quick,
         };

@@ -72,6 +72,7 @@ fn model(top: &str, ports: Vec<Port>, sources: Vec<Source>) -> Dut {
         parameters: vec![],
         trace: false,
         axi_lite: None,
+        streams: None,
         clock: "clock".into(),
         optimize: Optimize::Quick,
     };
@@ -665,7 +666,7 @@ impl Bench {
         let chosen: Vec<bool> = (0..self.channels()).map(|_| self.rng.random_bool(0.5)).collect();
         self.flags("sweep_mask", &chosen);
         self.dut.set("sweep", 1).unwrap();
-        for address in (0..70).filter(|a| a % 3 != 1).chain([70, 71, 127, 128, 65_535]) {
+        for address in (0..70).filter(|a| a % 3 != 1).chain([70, 71, 127, 129, 260, 65_535]) {
             self.dut.set("sweep_address", address).unwrap();
             self.tick();
             for c in (0..self.channels()).filter(|c| chosen[*c]) {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Candidate;
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text, Path::new("net.toml")).map_err(|e| e.to_string())
@@ -7,7 +8,7 @@ fn parse(text: &str) -> Result<Config, String> {
 /// The example with the keys that have no default switched on.
 fn uncommented() -> String {
     let on = |line: &str| match line.strip_prefix("# ") {
-        Some(key) if key.split_once(" = ").is_some_and(|(name, _)| !name.contains(' ')) => key.to_string(),
+        Some(key) if key.starts_with('[') || key.split_once(" = ").is_some_and(|(name, _)| !name.contains(' ')) => key.to_string(),
         _ => line.to_string(),
     };
     Config::commented_example().lines().map(on).collect::<Vec<_>>().join("\n")
@@ -25,13 +26,44 @@ fn the_example_is_the_default() {
 #[test]
 fn the_example_shows_every_key() {
     // no `..`: a new field does not compile until it stands here, and fails until it stands in the example
+    let some = |text: &str| Some(text.to_string());
+    let pytorch = LstmConfig {
+        weight_ih: some("weight_ih_l0"),
+        weight_hh: some("weight_hh_l0"),
+        bias_ih: some("bias_ih_l0"),
+        bias_hh: some("bias_hh_l0"),
+        weight_hr: some("weight_hr_l0"),
+        direction: Some(Direction::Bidirectional),
+        candidate: Some(Candidate::Tanh),
+        density: Some(0.1),
+        prune: Prune::LoadBalanced,
+        reverse: Some(LstmTensors {
+            weight_ih: some("weight_ih_l0_reverse"),
+            weight_hh: some("weight_hh_l0_reverse"),
+            ..LstmTensors::default()
+        }),
+        ..LstmConfig::new("lstm1", LstmFormat::PyTorch)
+    };
+    let tensorflow = LstmConfig {
+        kernel: some("rnn/lstm_cell/kernel"),
+        bias: some("rnn/lstm_cell/bias"),
+        forget_bias: Some(1.0),
+        w_i_diag: some("rnn/lstm_cell/w_i_diag"),
+        w_f_diag: some("rnn/lstm_cell/w_f_diag"),
+        w_o_diag: some("rnn/lstm_cell/w_o_diag"),
+        projection: some("rnn/lstm_cell/projection/kernel"),
+        ..LstmConfig::new("lstm2", LstmFormat::TensorFlow)
+    };
+    let onnx = LstmConfig { node: some("LSTM_0"), ..LstmConfig::new("lstm3", LstmFormat::Onnx) };
     let expected = Config {
-        accelerator: AcceleratorConfig::default(),
+        accelerator: AcceleratorConfig { ese: Some(EseConfig::default()), ..AcceleratorConfig::default() },
         model: ModelConfig {
             file: "model.safetensors".into(),
+            lstm: vec![pytorch, tensorflow, onnx],
             layer: vec![LayerConfig {
                 name: "fc1".into(),
                 weights: "fc1.weight".into(),
+                node: None,
                 bias: Some("fc1.bias".into()),
                 output_axis: 0,
                 activation: Activation::Relu,
@@ -80,12 +112,15 @@ fn an_unknown_key_is_refused_with_its_line() {
         ("[[model.layer]]\nweights = \"w\"\nweight_bits = 4", 3),
         ("[compress]\n\nstart = 1", 3),
         ("[input]\nlabel = \"x\"", 2),
+        ("[accelerator.ese]\nchannel = 2", 2),
+        ("[[model.lstm]]\nformat = \"onnx\"\ncells = 4", 3),
+        ("[[model.lstm]]\n[model.lstm.reverse]\nnode = \"a\"", 3),
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.starts_with("net.toml: TOML parse error") && error.contains(&format!("line {line},")), "{error}");
         assert!(error.contains("unknown field"), "{error}");
     }
-    assert!(parse("[[model.layer]]\nname = \"a\"").unwrap_err().contains("missing field `weights`"));
+    assert!(parse("[[model.lstm]]\nname = \"a\"\nformat = \"onnx\"").unwrap_err().contains("missing field `gates`"));
 }
 
 #[test]
@@ -95,6 +130,11 @@ fn a_limit_that_is_broken_is_named() {
         ("[accelerator]\npes = 257".to_string(), "net.toml: accelerator.pes is 257: 1 to 256 PEs are supported"),
         ("[accelerator]\nweight_bits = 9".into(), "net.toml: accelerator.weight_bits is 9: a codebook code has 2 to 8 bits"),
         ("[accelerator]\nrun_bits = 9".into(), "net.toml: accelerator.run_bits is 9: a zero run has 2 to 8 bits"),
+        ("[accelerator.ese]\nchannels = 33".into(), "net.toml: accelerator.ese.channels is 33: 1 to 32 channels are supported"),
+        (
+            "[accelerator.ese]\noutput_depth = 0".into(),
+            "net.toml: accelerator.ese.output_depth is 0: an output vector has 1 to 65,535 values",
+        ),
         ("[accelerator]\nact_depth = 0".into(), "net.toml: accelerator.act_depth is 0: an activation buffer holds 1 to 65,535 words"),
         (format!("{layer}density = 1.01"), "net.toml: layer 1 (a): density is 1.01, expected a share from 0 to 1"),
         (format!("{layer}density = nan"), "net.toml: layer 1 (a): density is NaN, expected a share from 0 to 1"),
@@ -111,6 +151,89 @@ fn a_limit_that_is_broken_is_named() {
     assert!(parse("[accelerator]\nweights = \"direct\"\nweight_bits = 16").is_ok());
     let error = parse("[accelerator]\nweights = \"huffman\"").unwrap_err();
     assert!(error.contains("unknown variant `huffman`, expected `codebook` or `direct`"), "{error}");
+}
+
+#[test]
+fn the_datapath_is_ese_with_an_lstm_or_an_ese_table() {
+    let ese = |text: &str| parse(text).unwrap().ese();
+    assert_eq!(ese("[[model.layer]]\nweights = \"w\""), None);
+    assert_eq!(ese("[[model.lstm]]\nformat = \"onnx\"\ngates = \"iofc\"\nnode = \"n\""), Some(EseConfig::default()));
+    let given = EseConfig { channels: 4, cell_depth: Auto::Fixed(9), ..EseConfig::default() };
+    assert_eq!(ese("[accelerator.ese]\nchannels = 4\ncell_depth = 9"), Some(given));
+}
+
+#[test]
+fn what_is_wrong_with_an_lstm_is_named() {
+    let torch = "format = \"pytorch\"\ngates = \"ifgo\"\nweight_ih = \"a\"\n";
+    let tf = "format = \"tensorflow\"\ngates = \"ijfo\"\nkernel = \"a\"\nbias = \"b\"\n";
+    let onnx = "format = \"onnx\"\ngates = \"iofc\"\n";
+    let both = "weight_hh = \"h\"\ndirection = \"bidirectional\"\n";
+    for (table, expected) in [
+        (
+            "format = \"pytorch\"\ngates = \"ijfo\"".to_string(),
+            "lstm 1 (): gates is \"ijfo\", expected \"ifgo\", the order of format pytorch",
+        ),
+        (tf.replace("ijfo", "ifgo"), "lstm 1 (a): gates is \"ifgo\", expected \"ijfo\", the order of format tensorflow"),
+        (onnx.replace("iofc", "ifgo"), "lstm 1 (): gates is \"ifgo\", expected \"iofc\", the order of format onnx"),
+        (torch.to_string(), "lstm 1 (a): found no weight_hh, which format pytorch needs"),
+        (tf.to_string(), "lstm 1 (a): found no forget_bias, which format tensorflow needs"),
+        (format!("{tf}forget_bias = inf"), "lstm 1 (a): forget_bias is inf, expected a finite number"),
+        (onnx.to_string(), "lstm 1 (): found no node, expected the name of an LSTM node of the file"),
+        (format!("{torch}weight_hh = \"h\"\nnode = \"n\""), "lstm 1 (a): node is a key of format onnx, found with format pytorch"),
+        (
+            format!("{torch}weight_hh = \"h\"\nw_f_diag = \"n\""),
+            "lstm 1 (a): w_f_diag is a key of format tensorflow, found with format pytorch",
+        ),
+        (
+            format!("{tf}forget_bias = 1\nweight_hr = \"n\""),
+            "lstm 1 (a): weight_hr is a key of format pytorch, found with format tensorflow",
+        ),
+        (format!("{onnx}node = \"n\"\nbias = \"n\""), "lstm 1 (n): bias is a key of format tensorflow, found with format onnx"),
+        (
+            format!("{tf}forget_bias = 1\nw_i_diag = \"i\"\nw_o_diag = \"o\""),
+            "lstm 1 (a): found w_i_diag and w_o_diag only, expected all of w_i_diag, w_f_diag, w_o_diag or none",
+        ),
+        (
+            format!("{onnx}node = \"n\"\ncandidate = \"tanh\""),
+            "lstm 1 (n): found candidate, expected none with format onnx: the node's activations say it",
+        ),
+        (format!("{onnx}node = \"n\"\ndensity = 2"), "lstm 1 (n): density is 2, expected a share from 0 to 1"),
+        (
+            format!("{torch}{both}"),
+            "lstm 1 (a): direction is \"bidirectional\", expected a reverse table with the tensors of the other direction",
+        ),
+        (
+            format!("{torch}{both}[model.lstm.reverse]\nweight_ih = \"b\""),
+            "lstm 1 (a), reverse: found no weight_hh, which format pytorch needs",
+        ),
+        (
+            format!("{torch}weight_hh = \"h\"\n[model.lstm.reverse]\nweight_ih = \"b\""),
+            "lstm 1 (a): found a reverse table, expected none unless direction is \"bidirectional\"",
+        ),
+        (
+            format!("{onnx}node = \"n\"\n[model.lstm.reverse]"),
+            "lstm 1 (n): found a reverse table, expected none with format onnx: the node has both directions",
+        ),
+        (
+            format!("{onnx}node = \"n\"\n[[model.layer]]\nweights = \"n\""),
+            "layer 1 (n): found the name of an earlier layer, expected another",
+        ),
+    ] {
+        assert_eq!(parse(&format!("[[model.lstm]]\n{table}")).unwrap_err(), format!("net.toml: {expected}"));
+    }
+}
+
+#[test]
+fn a_layer_has_weights_or_a_node() {
+    for (keys, expected) in [
+        ("name = \"a\"", "found no weights, expected the name of a tensor, or node and the name of a node"),
+        ("name = \"a\"\nweights = \"w\"\nnode = \"n\"", "found both weights and node, expected one of them"),
+        ("node = \"a\"\nbias = \"b\"", "found bias, expected none with node: the bias of the graph is taken"),
+        ("node = \"a\"\noutput_axis = 1", "found output_axis, expected none with node: the graph says it"),
+    ] {
+        assert_eq!(parse(&format!("[[model.layer]]\n{keys}")).unwrap_err(), format!("net.toml: layer 1 (a): {expected}"));
+    }
+    assert_eq!(parse("[[model.layer]]\nnode = \"n\"").unwrap().model.layer, [LayerConfig::from_node("", "n")]);
 }
 
 #[test]

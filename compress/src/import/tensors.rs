@@ -26,7 +26,7 @@ impl Kind {
     pub fn is_float(self) -> bool {
         !matches!(self, Kind::Signed(_) | Kind::Unsigned(_))
     }
-    fn bytes(self) -> usize {
+    pub fn bytes(self) -> usize {
         match self {
             Kind::F16 | Kind::Bf16 => 2,
             Kind::F32 => 4,
@@ -77,6 +77,11 @@ pub struct Array {
 }
 
 impl Array {
+    /// Little-endian elements in C order, as many as the shape has.
+    pub fn new(shape: Vec<usize>, kind: Kind, bytes: Vec<u8>) -> Array {
+        Array { shape, kind, big_endian: false, fortran: false, bytes }
+    }
+
     /// The elements in C order (last index fastest), each mapped by `map`.
     pub fn values(&self, map: impl Fn(f64) -> f32) -> Vec<f32> {
         let mut stored = Vec::with_capacity(self.bytes.len() / self.kind.bytes());

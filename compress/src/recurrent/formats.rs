@@ -285,3 +285,67 @@ fn lstm_formats(stage: &Stage, input: i32, hidden: i32, projection: Option<i32>)
         projection: projection.map_or(0, |finest| finest.min(hidden + MAX_SHIFT as i32 - result)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::CodebookInit;
+    use crate::quantize::Quantization;
+    use crate::recurrent::{synthetic, synthetic_ranges, Shape};
+
+    fn quantization(form: WeightForm, bits: usize) -> Quantization {
+        Quantization { form, bits, init: CodebookInit::Linear, iterations: 10, seed: 1 }
+    }
+
+    /// Two layers of different scale.
+    fn network(seed: u64) -> Recurrent {
+        let lower = synthetic(&Shape { inputs: 5, cells: 8, projection: Some(6), peepholes: true }, seed);
+        let mut upper = synthetic(&Shape { inputs: 6, cells: 7, projection: None, peepholes: true }, seed + 1);
+        upper.lstm[0].hidden_weights.iter_mut().flat_map(|m| &mut m.data).for_each(|w| *w *= 2f32.powi(seed as i32 % 12 - 6));
+        Recurrent { lstm: vec![lower.lstm[0].clone(), upper.lstm[0].clone()], ..lower }
+    }
+
+    #[test]
+    fn no_other_choice_of_the_vectors_formats_costs_less() {
+        for (seed, form) in (0..12).flat_map(|seed| [(seed, WeightForm::Direct), (seed, WeightForm::Codebook)]) {
+            let network = network(seed);
+            let how = quantization(form, if form == WeightForm::Direct { 12 } else { 4 });
+            let weights = Clustered::new(&network, &how);
+            let mut ranges = synthetic_ranges(&network);
+            ranges.input.high = 2f64.powi(seed as i32);
+            let formats = choose(&network, &weights, &ranges).unwrap();
+            let unit = Range { low: -1.0, high: 1.0 };
+            let vectors = [ranges.input, ranges.lstm[0].hidden, unit];
+            let stages: Vec<Stage> =
+                (0..2).map(|l| stage(&network.lstm[l], &weights, l, &ranges.lstm[l], [vectors[l], vectors[l + 1]])).collect();
+            let cost = |x: i32, h: i32, last: i32| stages[0].cost(x, h) + stages[1].cost(h, last);
+            let chosen = cost(formats.input, formats.lstm[0].hidden, formats.lstm[1].hidden);
+            let lists = candidates(&network, &weights, &ranges);
+            for x in &lists[0] {
+                for h in &lists[1] {
+                    for last in &lists[2] {
+                        assert!(chosen <= cost(*x, *h, *last) * (1.0 + 1e-12), "seed {seed}: {x} {h} {last} against {formats:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn activations_give_way_before_short_weights_and_shared_weights_before_both() {
+        // x has 12 fraction bits, h 15: without giving way, products would differ by three bits or so
+        let network = synthetic(&Shape { inputs: 40, cells: 40, projection: None, peepholes: false }, 3);
+        let ranges = synthetic_ranges(&network);
+        let of = |form, bits| {
+            let weights = Clustered::new(&network, &quantization(form, bits));
+            (choose(&network, &weights, &ranges).unwrap(), weights)
+        };
+        let (direct, weights) = of(WeightForm::Direct, 8);
+        assert!(direct.lstm[0].hidden < 15, "{direct:?}");
+        let kept = |g: usize| direct.lstm[0].hidden_weights[g] >= of_gate(&weights.hidden[0], g).finest - 1;
+        assert!((0..4).all(kept), "{direct:?}");
+        let (shared, weights) = of(WeightForm::Codebook, 4);
+        assert!(shared.lstm[0].hidden >= 13, "{shared:?}");
+        assert!(shared.lstm[0].hidden_weights[0] < of_gate(&weights.hidden[0], 0).finest, "{shared:?}");
+    }
+}

@@ -20,6 +20,9 @@ pub(super) struct Weights {
     shared: Option<Shared>,
 }
 
+/// Finest fraction length of a matrix of zeros: it hardly limits others, and their biases still fit the accumulator.
+const NO_WEIGHTS: i32 = 20;
+
 /// What is known of the weights before their formats are fixed.
 pub(super) struct Clustered {
     bits: usize,
@@ -39,8 +42,7 @@ impl Clustered {
             let shared = (how.form == WeightForm::Codebook).then(|| Shared::cluster(all(), how, &mut how.rng(number)));
             number += 1;
             let finest = match (&shared, all().any(|w| w != 0.0)) {
-                // what is not there limits nothing
-                (_, false) => MAX_FRACTION,
+                (_, false) => NO_WEIGHTS,
                 (Some(shared), true) => shared.finest_fraction(),
                 (None, true) => matrices.iter().map(|m| best_fraction(m, how.bits)).min().unwrap_or(MAX_FRACTION),
             };

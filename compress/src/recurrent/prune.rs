@@ -3,6 +3,7 @@
 //! With N PEs, the part of PE k are the rows r with r mod N = k. Balanced pruning keeps the same share of every part,
 //! so that parts of equal size keep equally many weights.
 
+use super::check;
 use crate::error::Error;
 use crate::model::{Matrix, Recurrent, GATES};
 use crate::prune::keep_largest;
@@ -109,8 +110,13 @@ fn pruned(matrix: &Matrix, how: Pruning, density: Option<f64>, pes: usize) -> Ma
 }
 
 /// Prunes every matrix. The reports are in the order: of each LSTM layer the input and the hidden matrix of each gate,
-/// then the projection; then the other layers. An error unless densities are 0 to 1.
+/// then the projection; then the other layers. Errors: a malformed network, densities beyond
+/// 0 to 1.
 pub fn prune(network: &Recurrent, how: Pruning, density: &Density, pes: usize) -> Result<(Recurrent, Vec<MatrixPruning>), Error> {
+    check::network(network)?;
+    if !(1..=256).contains(&pes) {
+        return Err(Error::Setting { field: "pes", found: pes.to_string(), expected: "1 to 256" });
+    }
     let mut out = network.clone();
     let mut reports = vec![];
     let mut one = |layer: &str, name: String, matrix: &mut Matrix, density: Option<f64>| {

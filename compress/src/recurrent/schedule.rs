@@ -65,12 +65,17 @@ const MOST_OPS: usize = 16;
 /// Cycles from a projection's last column to the first that can follow its results; what is held back fills them.
 const DRAIN: f64 = 300.0;
 
-/// Columns of x to hold back: as many as fill the drain of a projection.
-pub(super) fn default_hold(gates: &Encoded, inputs: usize) -> usize {
+/// Columns of x to hold back: as many as were asked for, or as fill the drain of a projection; none where there is no
+/// projection to fill.
+pub(super) fn hold(network: &Recurrent, gates: &Encoded, wanted: Option<usize>) -> usize {
+    let inputs = network.inputs();
+    if network.lstm.last().is_none_or(|l| l.projection.is_none()) {
+        return 0;
+    }
     let entries: usize = gates.pes.iter().map(|pe| pe.pointers.get(inputs).copied().unwrap_or(0) as usize).sum();
     let mean = entries as f64 / (inputs * gates.pes.len()).max(1) as f64;
-    // an infinite number becomes all columns
-    ((DRAIN / mean).ceil() as usize).min(inputs)
+    // `as` makes of an infinite number the largest
+    wanted.unwrap_or((DRAIN / mean).ceil() as usize).min(inputs)
 }
 
 /// Numbers of the first pointer and of the codebook of each stored part.
@@ -88,7 +93,7 @@ impl Places {
     }
 }
 
-/// The operations of a step. An error if there are too many.
+/// The operations of a step, `hold` columns of x held back (see [`hold`]). An error if there are too many.
 pub(super) fn program(network: &Recurrent, layout: &Layout, formats: &Formats, numbers: &Numbers, hold: usize) -> Result<Vec<Op>, Error> {
     let inputs = network.inputs();
     let mut places = Places { ptr: 0, codebook: 0 };
@@ -151,10 +156,9 @@ pub(super) fn program(network: &Recurrent, layout: &Layout, formats: &Formats, n
                 ..Op::default()
             });
         }
-        let held = if l == final_layer && projections[l].is_some() { hold.min(inputs) } else { 0 };
         let ahead = Op { source: Source::Ahead, ..input };
-        if l == final_layer && held < inputs {
-            ops.push(Op { columns: inputs - held, ..ahead });
+        if l == final_layer && hold < inputs {
+            ops.push(Op { columns: inputs - hold, ..ahead });
         }
         if let (Some((ptr_base, codebook)), Some(n)) = (projections[l], &numbers.lstm[l].projection) {
             ops.push(Op {
@@ -172,7 +176,7 @@ pub(super) fn program(network: &Recurrent, layout: &Layout, formats: &Formats, n
                 output: ends,
                 ..Op::default()
             });
-            if held > 0 {
+            if l == final_layer && hold > 0 {
                 ops.push(ahead);
             }
         }
@@ -190,7 +194,7 @@ pub(super) fn program(network: &Recurrent, layout: &Layout, formats: &Formats, n
             rows_bank: true,
             job: Job::Rows,
             count: layer.weights.rows,
-            dest: layout.layers[d],
+            dest: if ends { 0 } else { layout.layers[d] },
             param_base: layout.row_parameters[d],
             shifts: [numbers.layers[d].shift, 0, 0, 0],
             relu: layer.activation == Activation::Relu,

@@ -1,16 +1,13 @@
 //! From a recurrent network to an image: pruning, formats, fused gates, the program, depths and their errors.
 
-use lacuna_compress::compile::{Depths, Range};
-use lacuna_compress::encode::signed;
+mod image;
+mod rules;
+
 use lacuna_compress::manifest::RecurrentModel;
 use lacuna_compress::model::{Activation, Candidate, DenseLayer, LstmLayer, Matrix, Recurrent};
-use lacuna_compress::recurrent::{
-    compile_recurrent, compile_recurrent_with, encode_matrix, prune, synthetic, synthetic_ranges, CompiledRecurrent, Density, LstmRanges,
-    Pruning, RecurrentCalibration, RecurrentRanges, RecurrentSettings, Shape,
-};
-use lacuna_compress::spec::layout::pointer_place;
+use lacuna_compress::recurrent::{compile_recurrent, CompiledRecurrent, RecurrentSettings};
 use lacuna_compress::spec::program::{Job, Source};
-use lacuna_compress::spec::{fixed, Entry, MemoryKind, Op, Parameters, Section, WeightForm};
+use lacuna_compress::spec::{Op, WeightForm};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -117,7 +114,7 @@ fn programs_of_each_topology_are_as_spelled_out() {
         "v0 x5 p3 w1 state -> cells 5 c0 q0 v0 store",
         "ahead x3 p0 w0",
         "v0 x5 p9 w2 stream rows -> rows 6 q5 v5 bias relu store",
-        "v5 x6 p15 w3 whole rows -> rows 2 q11 v11 bias output last",
+        "v5 x6 p15 w3 whole rows -> rows 2 q11 v0 bias output last",
     ];
     // the ahead operation waits for nothing: the cells' job is still the last when the layer streams its results
     assert_eq!(program(&[(5, None)], &[6, 2], 2), dense);
@@ -127,7 +124,7 @@ fn programs_of_each_topology_are_as_spelled_out() {
         "ahead x1 p0 w0",
         "v4 x5 p8 w2 stream rows -> rows 4 q0 v0 store",
         "ahead x3 p0 w0",
-        "v0 x4 p14 w3 whole rows -> rows 2 q5 v9 bias output last",
+        "v0 x4 p14 w3 whole rows -> rows 2 q5 v0 bias output last",
     ];
     assert_eq!(program(&[(5, Some(4))], &[2], 2), projected_dense);
     let stacked = [
@@ -160,4 +157,17 @@ fn containers_round_trip() {
         let model = compiled(&network(3, 4, &[(7, Some(5)), (4, None)], &[6, 2], true), &settings).model;
         assert_eq!(RecurrentModel::from_container(&model.to_container().unwrap()).unwrap(), model);
     }
+}
+
+fn random_network(seed: u64) -> (Recurrent, RecurrentSettings) {
+    let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+    let layers = rng.random_range(1..=3);
+    let lstm: Vec<(usize, Option<usize>)> =
+        (0..layers).map(|_| (rng.random_range(1..12), rng.random_bool(0.5).then(|| rng.random_range(1..9)))).collect();
+    let dense: Vec<usize> = (0..rng.random_range(0..3)).map(|_| rng.random_range(1..8)).collect();
+    let network = network(seed, rng.random_range(1..9), &lstm, &dense, rng.random());
+    let (weights, weight_bits) =
+        if rng.random_bool(0.6) { (WeightForm::Direct, rng.random_range(8..=16)) } else { (WeightForm::Codebook, 4) };
+    let run_bits = rng.random_bool(0.5).then(|| rng.random_range(2..=8));
+    (network, RecurrentSettings { weights, weight_bits, run_bits, ..settings(rng.random_range(1..6)) })
 }
