@@ -34,7 +34,7 @@ pub fn run() -> Result<Outcome> {
         std::fs::write(folder.path().join(&name), &module.text).with_context(|| name.clone())?;
         script += &format!("read_verilog {name}\n");
     }
-    script += &format!("synth_xilinx -family xcup -noflatten -top {}\ntee -q -o stat.json stat -json\n", design.top);
+    script += &format!("synth_xilinx -family xcup -top {}\ntee -q -o stat.json stat -json\n", design.top);
     std::fs::write(folder.path().join("synth.ys"), script)?;
     let spinner = term::spinner("synthesis");
     tools::run(&yosys, &["-q", "-s", "synth.ys"], folder.path())?;
@@ -47,7 +47,7 @@ pub fn run() -> Result<Outcome> {
     let megabits = (arch.spmat_depth * MemoryKind::Spmat.width(arch) * PES) as f64 / 1e6;
     let mut notes = vec![
         format!(
-            "{PES} PEs, one channel, fifo {FIFO}: totals over PEs, everything counted; hierarchy kept (-noflatten), no place and route"
+            "{PES} PEs, one channel, fifo {FIFO}: totals over PEs, everything counted; hierarchy kept (no -flatten), no place and route"
         ),
         format!(
             "all weights are on the chip, {megabits:.1} Mbit: {:.2} BRAM36 a PE hold nothing else; ESE streams them from DRAM",
