@@ -3,14 +3,22 @@
 //! One file per measurement, which returns an [`Outcome`]: flat rows, and what was measured against which bar.
 //! Printing, JSON and the exit code are here. What does not belong here: anything that another command does too.
 
+mod charlm;
 mod digits;
 mod emit;
+mod ese;
+mod ese_case;
+mod ese_fit;
+mod ese_scale;
 mod fc8;
 mod fit;
 mod hardware;
+mod kws;
 mod nine;
+mod onnx;
 mod report;
 mod scale;
+mod streams;
 mod synthetic;
 #[cfg(test)]
 mod tests;
@@ -33,7 +41,7 @@ pub struct BenchArgs {
     /// Also write the rows as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Folder with the project's data: lenet, mnist, alexnet_fc8
+    /// Folder with the project's data: lenet, mnist, alexnet_fc8, charrnn
     #[arg(long, value_name = "DIR", default_value = "../shared/data")]
     pub data: PathBuf,
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
@@ -55,6 +63,18 @@ pub enum Bench {
     Emit,
     /// 4 PEs on an ECP5-85: area and clock
     Fit,
+    /// The bundled keyword LSTMs on the bundled clips, under Verilator
+    Kws,
+    /// A character LSTM at 12, 8, 6 and 4-bit weights, golden model
+    Charlm,
+    /// The float reference against recordings of other tools; DTLN's LSTMs under Verilator
+    Onnx,
+    /// ESE's LSTM on 32 PEs under Verilator
+    Ese,
+    /// ESE's LSTM on more PEs and channels
+    EseScale,
+    /// ESE's LSTM on an UltraScale+ device: area
+    EseFit,
 }
 
 impl Bench {
@@ -66,6 +86,12 @@ impl Bench {
             Bench::Scale => "scale",
             Bench::Emit => "emit",
             Bench::Fit => "fit",
+            Bench::Kws => "kws",
+            Bench::Charlm => "charlm",
+            Bench::Onnx => "onnx",
+            Bench::Ese => "ese",
+            Bench::EseScale => "ese-scale",
+            Bench::EseFit => "ese-fit",
         }
     }
 }
@@ -82,6 +108,12 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Scale => scale::run()?,
         Bench::Emit => emit::run()?,
         Bench::Fit => fit::run()?,
+        Bench::Kws => kws::run()?,
+        Bench::Charlm => charlm::run(&args.data)?,
+        Bench::Onnx => onnx::run()?,
+        Bench::Ese => ese::run()?,
+        Bench::EseScale => ese_scale::run()?,
+        Bench::EseFit => ese_fit::run()?,
     };
     finish(args.name, &outcome, args.json.as_deref())
 }

@@ -176,7 +176,12 @@ fn text(value: &Value) -> String {
         Value::String(s) => s.clone(),
         Value::Number(n) => match n.as_u64().and_then(|n| usize::try_from(n).ok()) {
             Some(n) => grouped(n),
-            None => n.as_f64().map_or(n.to_string(), |f| decimal(f, if f.abs() < 100.0 { 3 } else { 0 })),
+            None => match n.as_f64() {
+                // what three decimals would show as nothing
+                Some(f) if f != 0.0 && f.abs() < 5e-4 => format!("{f:.1e}"),
+                Some(f) => decimal(f, if f.abs() < 100.0 { 3 } else { 0 }),
+                None => n.to_string(),
+            },
         },
         other => other.to_string(),
     }

@@ -2,7 +2,8 @@
 
 use super::report::{geometric_mean, Bar, Check, Outcome, Row};
 use super::synthetic::{Shape, NINE, SEED};
-use super::{finish, fit, Bench};
+use super::{charlm, ese, ese_fit, ese_scale, finish, fit, kws, onnx, Bench};
+use lacuna_compress::recurrent::Pruning;
 use std::process::ExitCode;
 
 fn outcome(checks: Vec<Check>) -> Outcome {
@@ -95,4 +96,90 @@ fn nt_we_takes_these_cycles() {
 #[test]
 fn a_geometric_mean_is_the_root_of_the_product() {
     assert!((geometric_mean([2.0, 8.0]) - 4.0).abs() < 1e-12);
+}
+
+/// The keys that are agreed on for each measurement of the LSTM datapath, in their order.
+#[test]
+fn rows_of_recurrent_measurements_have_exactly_their_keys() {
+    let keys = |row: Row| -> Vec<String> {
+        // a row's keys in the order of the text
+        let text = serde_json::to_string(&row).unwrap();
+        let read: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        let mut keys: Vec<String> = read.keys().cloned().collect();
+        keys.sort_by_key(|key| text.find(&format!("\"{key}\":")));
+        keys
+    };
+    let cells = kws::Cells {
+        model: "LSTM_S",
+        clip: "yes",
+        word: "yes",
+        reference_word: "yes",
+        probability: 0.9,
+        reference_probability: 0.91,
+        bit_exact: true,
+    };
+    let expected = ["model", "clip", "word", "reference_word", "probability", "reference_probability", "bit_exact"];
+    assert_eq!(keys(kws::row(&cells)), expected);
+    assert_eq!(keys(charlm::row(12, 1.97, 1.971)), ["bits", "bits_per_char", "reference_bits_per_char"]);
+    assert_eq!(keys(onnx::row("defaults", 1.234e-7)), ["case", "max_error"]);
+    assert_eq!(serde_json::to_string(&onnx::row("defaults", 1.234e-7)).unwrap(), r#"{"case":"defaults","max_error":1.23e-7}"#);
+    let cells = ese::Cells {
+        matrix: "all",
+        config: "best",
+        pruning: Pruning::LoadBalanced,
+        fifo: 16,
+        cycles: 10_260,
+        bound: 10_150,
+        utilization: 0.98,
+        entries: 324_800,
+        bytes: 771_400,
+        paper: 16_540,
+    };
+    let expected = [
+        "matrix",
+        "config",
+        "pruning",
+        "density",
+        "pes",
+        "channels",
+        "fifo",
+        "cycles",
+        "bound_cycles",
+        "utilization",
+        "entries",
+        "bytes",
+        "paper_cycles",
+    ];
+    assert_eq!(keys(ese::row(&cells)), expected);
+    assert_eq!([Pruning::LoadBalanced, Pruning::Magnitude].map(ese::pruning_name), ["load-balanced", "magnitude"]);
+    let row = ese_scale::row(32, 1, 10_260, 10_150, "work".into());
+    assert_eq!(keys(row), ["pes", "channels", "cycles_per_step", "bound_cycles", "limit"]);
+    assert_eq!(keys(ese_fit::row("xcup", 32, [1.0; 4])), ["design", "pes", "lut", "ff", "bram36", "dsp"]);
+}
+
+#[test]
+fn recurrent_measurements_have_their_names() {
+    use clap::ValueEnum;
+    for (bench, name) in [
+        (Bench::Kws, "kws"),
+        (Bench::Charlm, "charlm"),
+        (Bench::Onnx, "onnx"),
+        (Bench::Ese, "ese"),
+        (Bench::EseScale, "ese-scale"),
+        (Bench::EseFit, "ese-fit"),
+    ] {
+        assert_eq!((Bench::from_str(name, false), bench.name()), (Ok(bench), name));
+    }
+}
+
+/// A module twice in another: its cells count twice.
+#[test]
+fn what_yosys_counts_is_summed_over_the_hierarchy() {
+    let cells = |types: serde_json::Value| serde_json::json!({"num_cells_by_type": types});
+    let report = serde_json::json!({"modules": {
+        "\\top": cells(serde_json::json!({"$paramod\\pe\\N=1": 2, "LUT2": 3, "FDRE": 1})),
+        "\\pe": cells(serde_json::json!({"LUT6": 10, "RAMB18E2": 3, "DSP48E2": 1, "CARRY4": 7})),
+    }});
+    assert_eq!(ese_fit::of(&report, "top").unwrap(), [23.0, 1.0, 3.0, 2.0]);
+    assert!(ese_fit::of(&report, "none").is_err());
 }
