@@ -61,7 +61,11 @@ pub fn arch_of(config: &Config, model: Option<&Arch>) -> Result<Arch> {
     }
     if let Some(model) = model.filter(|m| m.ese.is_some() != ese.is_some()) {
         let kind = |ese: bool| if ese { "for LSTMs (ESE)" } else { "for fully connected layers (EIE)" };
-        bail!("the model was compiled for an accelerator {}, the configuration describes one {}", kind(model.ese.is_some()), kind(ese.is_some()));
+        bail!(
+            "the model was compiled for an accelerator {}, the configuration describes one {}",
+            kind(model.ese.is_some()),
+            kind(ese.is_some())
+        );
     }
     let take = |value: Auto<usize>, field: fn(&Arch) -> usize| value.or(model.map_or(0, field));
     let of_ese = |value: Auto<usize>, field: fn(&Ese) -> usize| value.or(model.and_then(|m| m.ese.as_ref()).map_or(0, field));

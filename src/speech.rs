@@ -107,7 +107,8 @@ pub fn features_of(network: &RecurrentNetwork, stride: Option<usize>) -> Result<
     }
 }
 
-const UNKNOWN: &str = "the network has the shape of none of the bundled ones, so give --stride, the samples from frame to frame that it was trained with";
+const UNKNOWN: &str =
+    "the network has the shape of none of the bundled ones, so give --stride, the samples from frame to frame that it was trained with";
 
 /// Softmax.
 pub fn probabilities<T: Copy + Into<f64>>(logits: &[T]) -> Vec<f64> {

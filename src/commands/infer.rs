@@ -1,7 +1,7 @@
 //! `lacuna infer`: what the accelerator answers, by the golden model alone.
 
 use super::recurrent;
-use crate::inputs::{AnyJob, Answers, SampleArgs};
+use crate::inputs::{Answers, AnyJob, SampleArgs};
 use crate::{staged, term};
 use anyhow::{Context, Result};
 use lacuna_compress::inputs::save_npy;

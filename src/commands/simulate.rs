@@ -70,7 +70,7 @@ pub use judged::{quoted, run, start};
 mod judged {
     use super::{DoorName, HardwareArgs, SimulateArgs};
     use crate::commands::recurrent;
-    use crate::inputs::{AnyJob, Answers, Job};
+    use crate::inputs::{Answers, AnyJob, Job};
     use crate::{staged, term};
     use anyhow::{Context, Result};
     use lacuna_compress::error::grouped;

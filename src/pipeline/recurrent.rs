@@ -67,9 +67,8 @@ fn compile(networks: &[Recurrent], settings: &RecurrentSettings, sequences: &[St
     }
     if !equal(&compiled) {
         let most = |of: fn(&Arch) -> usize| compiled.iter().map(|c| of(c.model.arch())).max();
-        let ese = |of: fn(&lacuna_compress::spec::arch::Ese) -> usize| {
-            compiled.iter().filter_map(|c| c.model.arch().ese.as_ref()).map(of).max()
-        };
+        let ese =
+            |of: fn(&lacuna_compress::spec::arch::Ese) -> usize| compiled.iter().filter_map(|c| c.model.arch().ese.as_ref()).map(of).max();
         settings.depths = Depths {
             spmat: most(|a| a.spmat_depth),
             ptr: most(|a| a.ptr_depth),

@@ -230,7 +230,9 @@ impl Image<'_> {
             for (number, op) in self.matrices(filter) {
                 for column in 0..op.columns {
                     let p = op.ptr_base + column;
-                    let (Some(first), Some(end)) = (pointer(&self.model.image, pe, p), pointer(&self.model.image, pe, p + 1)) else { break };
+                    let (Some(first), Some(end)) = (pointer(&self.model.image, pe, p), pointer(&self.model.image, pe, p + 1)) else {
+                        break;
+                    };
                     let mut next = 0;
                     for e in first as usize..(end as usize).min(words.len() * arch.entries_per_word) {
                         let entry = Entry::read(words, e, arch);
@@ -255,19 +257,7 @@ impl Image<'_> {
                 }
             }
         }
-        let headers = vec![
-            "pe",
-            "operation",
-            "layer",
-            "column",
-            "entry",
-            "gate",
-            "cell or row",
-            "run",
-            weight_name(arch),
-            "value",
-            "note",
-        ];
+        let headers = vec!["pe", "operation", "layer", "column", "entry", "gate", "cell or row", "run", weight_name(arch), "value", "note"];
         Table { title: "entries".into(), headers, rows }
     }
 }
@@ -305,13 +295,7 @@ fn operation(number: usize, op: &Op) -> Vec<String> {
         Job::Cells => (format!("{}, c {}, m {}", list(&op.shifts), op.cell_shift, op.hidden_shift), list(&op.aligns)),
         Job::Rows => (op.shifts[0].to_string(), String::new()),
     };
-    let marks = [
-        (op.state, "state"),
-        (op.candidate_sigmoid, "sigmoid g"),
-        (op.relu, "relu"),
-        (op.bias, "bias"),
-        (op.last, "last"),
-    ];
+    let marks = [(op.state, "state"), (op.candidate_sigmoid, "sigmoid g"), (op.relu, "relu"), (op.bias, "bias"), (op.last, "last")];
     let marks: Vec<&str> = marks.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect();
     let sums = if op.rows_bank { "rows" } else { "gates" };
     let texts = [number.to_string(), columns, op.ptr_base.to_string(), sums.into(), waits.into()];

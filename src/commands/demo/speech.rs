@@ -88,6 +88,7 @@ pub fn run(args: &DemoArgs, name: &str, bundled: &Bundled) -> Result<ExitCode> {
     let bytes = model.to_container()?.len();
     let parameters = model.network.parameters;
     let equal = found.iter().filter(|f| f.mismatch.is_none()).count();
+    let whole = |cycles: u64| grouped(cycles as usize);
     let rows = [
         ("parameters", grouped(parameters)),
         ("bytes as 32-bit floats", grouped(4 * parameters)),
@@ -95,7 +96,7 @@ pub fn run(args: &DemoArgs, name: &str, bundled: &Bundled) -> Result<ExitCode> {
         ("compression rate", format!("{:.1}", 4.0 * parameters as f64 / bytes as f64)),
         ("bits of a weight", arch.weight_bits.to_string()),
         ("bits of an entry", arch.entry_bits().to_string()),
-        ("cycles a step", format!("min {}, mean {:.1}, max {}", cycles.least, cycles.mean(), cycles.most)),
+        ("cycles a step", format!("min {}, mean {:.1}, max {}", whole(cycles.least), cycles.mean(), whole(cycles.most))),
         ("entries of the busiest PE", grouped(compressed.compiled.report.bound_cycles)),
         ("clips equal at every output, c and h", format!("{equal} of {}", found.len())),
     ];

@@ -112,19 +112,8 @@ fn pruning(report: &RecurrentReport) -> Result<()> {
         row
     };
     let rows: Vec<_> = report.matrices.iter().map(row).collect();
-    let headers = [
-        "matrix",
-        "rows",
-        "columns",
-        "load-balanced",
-        "density",
-        "imbalance",
-        "magnitude",
-        "density",
-        "imbalance",
-        "stored",
-        "density",
-    ];
+    let headers =
+        ["matrix", "rows", "columns", "load-balanced", "density", "imbalance", "magnitude", "density", "imbalance", "stored", "density"];
     term::table("non-zeros, by each way of pruning, and as stored", &headers, &rows)
 }
 
@@ -143,7 +132,8 @@ fn weights(report: &RecurrentReport) -> Result<()> {
         ]
     };
     let rows: Vec<_> = report.matrices.iter().map(row).collect();
-    let headers = ["matrix", "weight fraction", "vector fraction", "product fraction", "SNR dB", "largest error", "clipped", "padding", "bytes"];
+    let headers =
+        ["matrix", "weight fraction", "vector fraction", "product fraction", "SNR dB", "largest error", "clipped", "padding", "bytes"];
     term::table("weights; padding and bytes as if each matrix were stored alone", &headers, &rows)
 }
 
@@ -158,19 +148,8 @@ fn stored(report: &RecurrentReport) -> Result<()> {
         row
     };
     let rows: Vec<_> = report.stored.iter().map(row).collect();
-    let headers = [
-        "matrix",
-        "rows",
-        "columns",
-        "non-zeros",
-        "entries",
-        "padding",
-        "share",
-        "fewest per PE",
-        "most per PE",
-        "imbalance",
-        "bytes",
-    ];
+    let headers =
+        ["matrix", "rows", "columns", "non-zeros", "entries", "padding", "share", "fewest per PE", "most per PE", "imbalance", "bytes"];
     term::table("entries, the gates of a layer as one matrix", &headers, &rows)?;
     let (row, bits) = (report.widest_row, report.widest_bits);
     term::line(format!("widest sum: {}, row {row}, {bits} bits; the accumulators have {}\n", report.widest, report.acc_bits))
