@@ -24,6 +24,7 @@ pub struct SequenceJob {
 }
 
 /// Where the sequences come from.
+#[cfg_attr(not(feature = "verilator"), allow(dead_code))] // for the command that repeats a mismatch
 pub enum Source {
     /// An array, by its name if the file has several.
     Array(PathBuf, Option<String>),

@@ -208,17 +208,17 @@ impl Numbers {
         };
         (0..count).flat_map(|_| one()).collect()
     }
-    fn npy(&mut self, samples: usize) -> Vec<u8> {
-        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({samples}, 64), }}");
+    fn npy(&mut self, shape: &[usize]) -> Vec<u8> {
+        let text: String = shape.iter().map(|n| format!("{n}, ")).collect();
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({text}), }}");
         let header = format!("{header:<117}\n");
         let mut file = b"\x93NUMPY\x01\x00".to_vec();
         file.extend((header.len() as u16).to_le_bytes());
         file.extend(header.as_bytes());
-        file.extend(self.bytes(samples * 64, 0.0, 1.0));
+        file.extend(self.bytes(shape.iter().product(), 0.0, 1.0));
         file
     }
-    fn safetensors(&mut self) -> Vec<u8> {
-        let tensors = [("fc1.weight", vec![32, 64]), ("fc1.bias", vec![32]), ("fc2.weight", vec![10, 32]), ("fc2.bias", vec![10])];
+    fn safetensors(&mut self, tensors: &[(&str, &[usize])]) -> Vec<u8> {
         let (mut entries, mut data) = (vec![], vec![]);
         for (name, shape) in tensors {
             let start = data.len();
@@ -230,6 +230,17 @@ impl Numbers {
     }
 }
 
+/// The networks of the tutorial.
+const LAYERS: [(&str, &[usize]); 4] = [("fc1.weight", &[32, 64]), ("fc1.bias", &[32]), ("fc2.weight", &[10, 32]), ("fc2.bias", &[10])];
+const LSTM: [(&str, &[usize]); 6] = [
+    ("lstm.weight_ih_l0", &[128, 16]),
+    ("lstm.weight_hh_l0", &[128, 32]),
+    ("lstm.bias_ih_l0", &[128]),
+    ("lstm.bias_hh_l0", &[128]),
+    ("fc.weight", &[4, 32]),
+    ("fc.bias", &[4]),
+];
+
 /// Needs a program with Verilator.
 fn needs_verilator(command: &str) -> bool {
     ["lacuna simulate", "lacuna demo", "lacuna bench"].iter().any(|c| command.starts_with(c))
@@ -240,9 +251,18 @@ fn tutorial_runs() {
     let folder = tempfile::tempdir().unwrap();
     let page = read("docs/tutorial.md");
     let mut numbers = Numbers(1);
-    fs::write(folder.path().join("model.safetensors"), numbers.safetensors()).unwrap();
-    fs::write(folder.path().join("calibration.npy"), numbers.npy(64)).unwrap();
-    fs::write(folder.path().join("samples.npy"), numbers.npy(20)).unwrap();
+    let files = [
+        ("model.safetensors", numbers.safetensors(&LAYERS)),
+        ("calibration.npy", numbers.npy(&[64, 64])),
+        ("samples.npy", numbers.npy(&[20, 64])),
+        ("lstm.safetensors", numbers.safetensors(&LSTM)),
+        ("calibration-sequences.npy", numbers.npy(&[20, 12, 16])),
+        ("sequences.npy", numbers.npy(&[4, 12, 16])),
+        ("clip.wav", fs::read(root().join("src/demo/speech/yes.wav")).unwrap()),
+    ];
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
     for config in blocks(&page, "toml") {
         let name = config.lines().next().and_then(|l| l.strip_prefix("# ")).expect("a configuration starts with its name");
         fs::write(folder.path().join(name), &config).unwrap();
@@ -252,7 +272,7 @@ fn tutorial_runs() {
         std::env::join_paths(std::iter::once(program.to_path_buf()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())))
             .unwrap();
     let commands = commands(Path::new("docs/tutorial.md"));
-    assert!(commands.len() >= 9, "{commands:?}");
+    assert!(commands.len() >= 16, "{commands:?}");
     for command in commands.iter().filter(|c| cfg!(feature = "verilator") || !needs_verilator(c)) {
         let out = Command::new("sh").arg("-c").arg(command).current_dir(folder.path()).env("PATH", &path).output().unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
@@ -260,8 +280,18 @@ fn tutorial_runs() {
         // the bench cannot fail by its exit status
         assert!(!command.contains("vvp ") || (said.contains("PASS") && !said.contains("FAIL")), "$ {command}\n{said}");
     }
-    let made =
-        ["everything.toml", "net.lacuna", "images/pe3_spmat.mif", "golden.npy", "rtl/files.f", "rtl/lacuna_eie.v", "bench/testbench.v"];
+    let made = [
+        "everything.toml",
+        "net.lacuna",
+        "images/pe3_spmat.mif",
+        "golden.npy",
+        "rtl/files.f",
+        "rtl/lacuna_eie.v",
+        "bench/testbench.v",
+        "lstm.lacuna",
+        "lstm-golden.npy",
+        "lstm-rtl/lacuna_ese.v",
+    ];
     for name in made.iter().chain(cfg!(feature = "verilator").then_some(&"run.vcd")) {
         assert!(folder.path().join(name).is_file(), "{name} was not made");
     }

@@ -1,9 +1,12 @@
 //! Memory files and the container file: round trips, exact depths, errors that name the line, nothing half-written.
 
 use lacuna_compress::compile::{compile, Calibration, Densities, Depths, Range, RowOrder, Settings};
-use lacuna_compress::files::{file_name, read_container, read_image, read_section, write_container, write_image, Format};
-use lacuna_compress::manifest::Model;
+use lacuna_compress::files::{
+    file_name, read_any_container, read_container, read_image, read_section, write_container, write_image, write_whole, Format,
+};
+use lacuna_compress::manifest::{AnyModel, Model, RecurrentModel};
 use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
+use lacuna_compress::recurrent::{compile_recurrent_with, synthetic, synthetic_ranges, RecurrentCalibration, RecurrentSettings, Shape};
 use lacuna_compress::spec::layout::sections;
 use lacuna_compress::spec::{MemoryKind, Section, WeightForm, Words};
 use std::path::Path;
@@ -132,6 +135,28 @@ fn container_file_round_trips_and_errors_name_it() {
     assert!(message.contains("model.lacuna: not a Lacuna container"), "{message}");
     let missing = read_container(&folder.path().join("none")).unwrap_err().to_string();
     assert!(missing.contains("none: "), "{missing}");
+}
+
+#[test]
+fn a_container_of_either_kind_is_read_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.lacuna");
+    let layers = model();
+    write_container(&path, &layers).unwrap();
+    assert_eq!(read_any_container(&path).unwrap(), AnyModel::Layers(layers.clone()));
+    assert!(RecurrentModel::from_container(&layers.to_container().unwrap()).is_err());
+
+    let network = synthetic(&Shape { inputs: 3, cells: 4, projection: None, peepholes: false }, 1);
+    let settings = RecurrentSettings { pes: 2, ..RecurrentSettings::default() };
+    let ranges = synthetic_ranges(&network);
+    let recurrent = compile_recurrent_with(&network, &settings, RecurrentCalibration::Ranges(&ranges)).unwrap().model;
+    write_whole(&path, &recurrent.to_container().unwrap()).unwrap();
+    let found = read_any_container(&path).unwrap();
+    assert_eq!((found.kind(), found.arch()), (AnyModel::RECURRENT, recurrent.arch()));
+    assert_eq!(found, AnyModel::Recurrent(recurrent));
+    let message = read_container(&path).unwrap_err().to_string();
+    let expected = "model.lacuna: found a container of a recurrent network (LSTM), expected one of a network of fully connected layers";
+    assert!(message.ends_with(expected), "{message}");
 }
 
 #[test]

@@ -4,8 +4,9 @@ use super::simulate::HardwareArgs;
 
 /// Run a bundled network on the generated hardware: handwritten digits, or spoken words
 ///
-/// The hardware runs under Verilator; every result is compared with the golden model. Of the LSTM so is every
-/// cell and every hidden value after each step.
+/// The hardware runs under Verilator; every result is compared with the golden model. Of the digits the cycle
+/// counter is compared with the cycle model, of the words every cell and hidden value after each step with the
+/// golden model.
 #[derive(clap::Args)]
 pub struct DemoArgs {
     /// What to show

@@ -62,7 +62,7 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     }
     staged.write(LIST, &list(&design, &arch, args.preload))?;
     if args.preload {
-        write_image(staged.path(), &model_for("--preload", &model)?.image(), Format::Mem)?;
+        write_image(staged.path(), model_for("--preload", &model)?.image(), Format::Mem)?;
     }
     if args.testbench {
         let AnyModel::Layers(model) = model_for("--testbench", &model)? else {

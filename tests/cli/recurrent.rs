@@ -314,6 +314,7 @@ fn sequences_and_settings_that_do_not_fit_are_refused() {
     p.refuses(&infer, &["sequences.npy: found NaN in sequence 1, step 2, value 1"]);
     p.write("sequences.npy", npy(&[0, STEPS, INPUTS], &[]));
     p.refuses(&infer, &["at least one step of one sequence"]);
+    p.write("sequences.npy", npy(&[SEQUENCES, STEPS, INPUTS], &sequences()));
 
     p.write("lstm.toml", CONFIG.replace("calibration = \"sequences.npy\"", ""));
     p.refuses(&compress, &["input.calibration is not set"]);

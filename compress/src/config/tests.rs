@@ -247,3 +247,11 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(config.path(&config.model.file), folder.path().join("a/b.npz"));
     assert_eq!(config.path(Path::new("/x")), PathBuf::from("/x"));
 }
+
+#[test]
+fn the_example_of_an_lstm_is_one() {
+    let found = parse(&Config::lstm_example()).unwrap();
+    assert_eq!((found.model.lstm.len(), found.model.layer.len()), (1, 1));
+    assert_eq!(found.ese(), Some(EseConfig::default()));
+    assert_eq!(found.accelerator.weights, WeightForm::Direct);
+}

@@ -202,3 +202,31 @@ fn random_damage_never_panics() {
         assert!(loaded.is_ok(), "seed {seed}, {name}");
     }
 }
+
+#[test]
+fn sequences_have_the_networks_inputs_on_their_last_axis() {
+    let folder = Folder::new();
+    let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
+    let three = folder.file("three.npy", &npy("<f4", "(2, 3, 2)", &floats(&values)));
+    let found = load_sequences(&three, None, 2).unwrap();
+    assert_eq!((found.len(), found[0].len(), &found[1][0]), (2, 3, &vec![6.0, 7.0]));
+    let two = folder.file("two.npy", &npy("<f4", "(6, 2)", &floats(&values)));
+    assert_eq!(load_sequences(&two, None, 2).unwrap(), [found.concat()]);
+    let error = |path: &Path, inputs: usize| load_sequences(path, None, inputs).unwrap_err().to_string();
+    let expected = "found shape (2, 3, 2), expected (sequences, steps, 3) or (steps, 3): the network has 3 inputs";
+    assert!(error(&three, 3).ends_with(expected), "{}", error(&three, 3));
+    let one = folder.file("one.npy", &npy("<f4", "(12,)", &floats(&values)));
+    assert!(error(&one, 2).contains("found shape (1, 12), expected (sequences, steps, 2)"), "{}", error(&one, 2));
+    let none = folder.file("none.npy", &npy("<f4", "(2, 0, 2)", &[]));
+    assert!(error(&none, 2).contains("found shape (2, 0, 2), expected at least one step"), "{}", error(&none, 2));
+    let broken = folder.file("nan.npy", &npy("<f4", "(1, 2, 1)", &floats(&[0.0, f32::NAN])));
+    assert!(error(&broken, 1).contains("found NaN in sequence 0, step 1, value 0"), "{}", error(&broken, 1));
+}
+
+#[test]
+fn arrays_of_any_shape_come_back() {
+    let folder = Folder::new();
+    let path = folder.0.path().join("out.npy");
+    save_array(&path, &[2, 1, 2], &[1.0, 2.0, 3.0, 4.0]).unwrap();
+    assert_eq!(load_sequences(&path, None, 2).unwrap(), [[[1.0, 2.0]], [[3.0, 4.0]]]);
+}

@@ -2,7 +2,7 @@
 
 use super::{Density, LstmDensity, Pruning, RecurrentSettings};
 use crate::compile::Depths;
-use crate::config::{Auto, Config, EseConfig, Prune};
+use crate::config::{Auto, Config, Prune};
 
 impl From<Prune> for Pruning {
     fn from(prune: Prune) -> Pruning {
@@ -16,7 +16,7 @@ impl From<Prune> for Pruning {
 impl RecurrentSettings {
     /// What a configuration says. Fully connected layers are pruned like the LSTM layer before them.
     pub fn from_config(config: &Config) -> RecurrentSettings {
-        let (a, ese) = (&config.accelerator, config.ese().unwrap_or_else(EseConfig::default));
+        let (a, ese) = (&config.accelerator, config.ese().unwrap_or_default());
         let fixed = |value: Auto<usize>| match value {
             Auto::Auto => None,
             Auto::Fixed(number) => Some(number),
