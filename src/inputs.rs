@@ -1,11 +1,12 @@
 //! The flags that say which samples to run, and the samples as the accelerator takes them.
 
+use crate::sequences::SequenceJob;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::config::Config;
 use lacuna_compress::error::grouped;
-use lacuna_compress::files::read_container;
+use lacuna_compress::files::read_any_container;
 use lacuna_compress::inputs::{load_inputs, load_labels, Samples};
-use lacuna_compress::manifest::Model;
+use lacuna_compress::manifest::{require_arch, AnyModel, Model, RecurrentModel};
 use lacuna_sim::golden::{Golden, Trace};
 use lacuna_sim::reference::argmax;
 use std::path::{Path, PathBuf};
@@ -13,11 +14,12 @@ use std::path::{Path, PathBuf};
 /// A compressed model, and what to run on it.
 #[derive(clap::Args)]
 pub struct SampleArgs {
-    /// Compressed model, as `lacuna compress` writes it
-    #[arg(long, value_name = "FILE")]
-    pub container: PathBuf,
-    /// Samples: .npy, .npz, .safetensors, or MNIST idx (also .gz); the first axis counts them
-    #[arg(long, value_name = "FILE", required_unless_present = "config")]
+    /// Compressed model, as `lacuna compress` writes it; with --wav the bundled keyword LSTM if it is not given
+    #[arg(long, value_name = "FILE", required_unless_present = "wav")]
+    pub container: Option<PathBuf>,
+    /// Samples: .npy, .npz, .safetensors, or MNIST idx (also .gz); the first axis counts them. For an LSTM sequences:
+    /// (sequences, steps, values), or (steps, values)
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["config", "wav"])]
     pub inputs: Option<PathBuf>,
     /// Array in a .npz or .safetensors with several
     #[arg(long, value_name = "NAME")]
@@ -25,12 +27,46 @@ pub struct SampleArgs {
     /// Class of each sample, as MNIST idx (also .gz): the error rate is printed
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// Run only the first N samples
+    /// Run only the first N samples or sequences
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// Configuration whose [input] says what the flags above do not; its accelerator must be the model's
     #[arg(short, long, value_name = "TOML")]
     pub config: Option<PathBuf>,
+    /// A sound for a keyword LSTM: one second, 16,000 samples a second; stereo is averaged, other rates from 8,000 are
+    /// resampled
+    #[arg(long, value_name = "WAV", conflicts_with_all = ["inputs", "tensor", "labels", "limit", "config"])]
+    pub wav: Option<PathBuf>,
+    /// Samples from frame to frame that the container's network was trained with; not needed if it has the shape of a
+    /// bundled one
+    #[arg(long, value_name = "N", requires = "wav", requires = "container")]
+    pub stride: Option<Stride>,
+}
+
+/// Strides that the keyword networks' frames have.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Stride {
+    /// As LSTM_S, 25 frames
+    #[value(name = "640")]
+    Of640,
+    /// As Basic_LSTM_S, 49 frames
+    #[value(name = "320")]
+    Of320,
+}
+
+impl Stride {
+    pub fn samples(self) -> usize {
+        match self {
+            Stride::Of640 => 640,
+            Stride::Of320 => 320,
+        }
+    }
+}
+
+/// What to run, by the kind of the network.
+pub enum AnyJob {
+    Layers(Job),
+    Sequences(SequenceJob),
 }
 
 /// A model with its samples, ready to run.
@@ -48,11 +84,15 @@ pub struct Job {
 }
 
 impl SampleArgs {
-    pub fn load(&self) -> Result<Job> {
-        let model = read_container(&self.container)?;
+    pub fn load(&self) -> Result<AnyJob> {
+        let model = self.container.as_deref().map(read_any_container).transpose()?;
+        if let Some(wav) = &self.wav {
+            return self.sound(model, wav);
+        }
+        let (Some(container), Some(model)) = (&self.container, model) else { bail!("give --container") };
         let config = self.config.as_deref().map(Config::load).transpose()?;
         if let Some(config) = &config {
-            require_config(&model, config, &self.container)?;
+            require_config(&model, config, container)?;
         }
         let from_config = |path: fn(&Config) -> &Option<PathBuf>| config.as_ref().and_then(|c| Some(c.path(path(c).as_ref()?)));
         let Some(file) = self.inputs.clone().or_else(|| from_config(|c| &c.input.file)) else {
@@ -63,15 +103,38 @@ impl SampleArgs {
         let tensor = self.tensor.clone().or_else(|| config.as_ref().filter(|_| own).and_then(|c| c.input.tensor.clone()));
         let labels = self.labels.clone().or_else(|| from_config(|c| &c.input.labels).filter(|_| own));
         let limit = self.limit.map_or(usize::MAX, |l| l as usize);
-        Job::new(model, &file, tensor.as_deref(), labels.as_deref(), limit)
-            .with_context(|| format!("container {}", self.container.display()))
+        let of_container = || format!("container {}", container.display());
+        match model {
+            AnyModel::Layers(model) => {
+                Job::new(model, &file, tensor.as_deref(), labels.as_deref(), limit).map(AnyJob::Layers).with_context(of_container)
+            }
+            AnyModel::Recurrent(_) if labels.is_some() => {
+                bail!("{}: found {}, expected {} with labels", of_container(), AnyModel::RECURRENT, AnyModel::LAYERS)
+            }
+            AnyModel::Recurrent(model) => {
+                SequenceJob::new(model, &file, tensor.as_deref(), limit).map(AnyJob::Sequences).with_context(of_container)
+            }
+        }
+    }
+
+    fn sound(&self, model: Option<AnyModel>, wav: &Path) -> Result<AnyJob> {
+        let of_container = || self.container.as_ref().map_or("the bundled network".into(), |c| format!("container {}", c.display()));
+        let model: Option<RecurrentModel> = match model {
+            Some(AnyModel::Layers(_)) => {
+                bail!("{}: found {}, expected {} with --wav", of_container(), AnyModel::LAYERS, AnyModel::RECURRENT)
+            }
+            Some(AnyModel::Recurrent(model)) => Some(model),
+            None => None,
+        };
+        SequenceJob::of_sound(model, wav, self.stride.map(Stride::samples)).map(AnyJob::Sequences).with_context(of_container)
     }
 }
 
 /// Refuses a model that was compiled for another accelerator than the configuration describes.
-pub fn require_config(model: &Model, config: &Config, container: &Path) -> Result<()> {
-    let arch = crate::pipeline::arch_of(&config.accelerator, Some(model.arch()))?;
-    model.require_arch(&arch).with_context(|| container.display().to_string())
+pub fn require_config(model: &AnyModel, config: &Config, container: &Path) -> Result<()> {
+    let of_container = || container.display().to_string();
+    let arch = crate::pipeline::arch_of(config, Some(model.arch())).with_context(of_container)?;
+    require_arch(model.arch(), &arch).with_context(of_container)
 }
 
 impl Job {

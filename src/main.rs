@@ -1,13 +1,14 @@
 //! The `lacuna` command. Everything that reads arguments, prints or exits is in this package; the work is done in the
 //! crates `compress`, `hdl` and `sim`.
 
-#[allow(dead_code)] // for the keyword networks, which no command runs yet
 mod audio;
 mod bench;
 mod cli;
 mod commands;
 mod inputs;
 mod pipeline;
+mod sequences;
+mod speech;
 mod staged;
 mod term;
 

@@ -1,14 +1,16 @@
 //! From a configuration to a compiled model: the stages of the crate `compress`, one after the other.
 
+pub mod recurrent;
+
 use crate::term;
 use anyhow::{bail, Result};
 use lacuna_compress::compile::{compile, Calibration, Compiled, Settings};
-use lacuna_compress::config::{AcceleratorConfig, Auto, Config};
+use lacuna_compress::config::{Auto, Config};
 use lacuna_compress::import::load_model;
 use lacuna_compress::inputs::load_inputs;
 use lacuna_compress::prune::{prune, PruneReport};
 use lacuna_compress::quantize::{self, quantize, Quantization};
-use lacuna_compress::spec::Arch;
+use lacuna_compress::spec::arch::{Arch, Ese};
 use lacuna_sim::golden::Golden;
 
 /// A compiled model, and what each stage reported.
@@ -51,12 +53,22 @@ pub fn compress(config: &Config) -> Result<Compressed> {
 
 /// The accelerator that a configuration describes; what is "auto" is as in `model`. Without one it is an
 /// error, which names the keys.
-pub fn arch_of(a: &AcceleratorConfig, model: Option<&Arch>) -> Result<Arch> {
-    let open = open_keys(a);
+pub fn arch_of(config: &Config, model: Option<&Arch>) -> Result<Arch> {
+    let (a, ese) = (&config.accelerator, config.ese());
+    let open = open_keys(config);
     if model.is_none() && !open.is_empty() {
         bail!("\"auto\" needs a model, which is what --container gives; or set accelerator.{}", open.join(", accelerator."));
     }
+    if let Some(model) = model.filter(|m| m.ese.is_some() != ese.is_some()) {
+        let kind = |ese: bool| if ese { "for LSTMs (ESE)" } else { "for fully connected layers (EIE)" };
+        bail!(
+            "the model was compiled for an accelerator {}, the configuration describes one {}",
+            kind(model.ese.is_some()),
+            kind(ese.is_some())
+        );
+    }
     let take = |value: Auto<usize>, field: fn(&Arch) -> usize| value.or(model.map_or(0, field));
+    let of_ese = |value: Auto<usize>, field: fn(&Ese) -> usize| value.or(model.and_then(|m| m.ese.as_ref()).map_or(0, field));
     let arch = Arch {
         pes: a.pes,
         fifo_depth: a.fifo_depth,
@@ -71,15 +83,21 @@ pub fn arch_of(a: &AcceleratorConfig, model: Option<&Arch>) -> Result<Arch> {
         bias_depth: take(a.bias_depth, |m| m.bias_depth),
         acc_bits: a.acc_bits,
         max_layers: take(a.max_layers, |m| m.max_layers),
-        ese: None,
+        ese: ese.map(|e| Ese {
+            channels: e.channels,
+            cell_depth: of_ese(e.cell_depth, |m| m.cell_depth),
+            input_depth: of_ese(e.input_depth, |m| m.input_depth),
+            output_depth: of_ese(e.output_depth, |m| m.output_depth),
+        }),
     };
     arch.validate()?;
     Ok(arch)
 }
 
 /// Keys that are left to the model.
-pub fn open_keys(a: &AcceleratorConfig) -> Vec<&'static str> {
-    let keys = [
+pub fn open_keys(config: &Config) -> Vec<&'static str> {
+    let a = &config.accelerator;
+    let mut keys = vec![
         ("run_bits", a.run_bits),
         ("spmat_depth", a.spmat_depth),
         ("ptr_depth", a.ptr_depth),
@@ -88,5 +106,8 @@ pub fn open_keys(a: &AcceleratorConfig) -> Vec<&'static str> {
         ("bias_depth", a.bias_depth),
         ("max_layers", a.max_layers),
     ];
+    if let Some(ese) = config.ese() {
+        keys.extend([("ese.cell_depth", ese.cell_depth), ("ese.input_depth", ese.input_depth), ("ese.output_depth", ese.output_depth)]);
+    }
     keys.into_iter().filter(|(_, value)| *value == Auto::Auto).map(|(key, _)| key).collect()
 }

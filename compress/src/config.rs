@@ -327,6 +327,11 @@ impl Config {
         include_str!("config/example.toml").to_string()
     }
 
+    /// What `lacuna init --lstm` writes: the keys that matter for a network with an LSTM.
+    pub fn lstm_example() -> String {
+        include_str!("config/example_lstm.toml").to_string()
+    }
+
     /// A path of the file, seen from the working directory.
     pub fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)

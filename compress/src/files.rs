@@ -9,7 +9,7 @@ mod text;
 pub use text::Format;
 
 use crate::error::Error;
-use crate::manifest::Model;
+use crate::manifest::{AnyModel, Model};
 use crate::spec::layout::sections;
 use crate::spec::{Arch, MemoryImage, Section, Words};
 use std::collections::BTreeMap;
@@ -67,9 +67,20 @@ pub fn write_container(path: &Path, model: &Model) -> Result<usize, Error> {
 }
 
 /// Reads a container and checks everything in it. An error names the file.
-pub fn read_container(path: &Path) -> Result<Model, Error> {
+pub fn read_any_container(path: &Path) -> Result<AnyModel, Error> {
     let bytes = at(path, fs::read(path))?;
-    Model::from_container(&bytes).map_err(|fault| Error::In { path: path.to_path_buf(), fault: Box::new(fault) })
+    AnyModel::from_container(&bytes).map_err(|fault| Error::In { path: path.to_path_buf(), fault: Box::new(fault) })
+}
+
+/// [`read_any_container`] of a network of fully connected layers; another one is an error.
+pub fn read_container(path: &Path) -> Result<Model, Error> {
+    match read_any_container(path)? {
+        AnyModel::Layers(model) => Ok(model),
+        AnyModel::Recurrent(_) => {
+            let found = format!("a container of {}", AnyModel::RECURRENT);
+            Err(Error::Format { path: path.to_path_buf(), found, expected: format!("one of {}", AnyModel::LAYERS) })
+        }
+    }
 }
 
 /// The file of a section, without folder: `pe3_spmat.mem`.

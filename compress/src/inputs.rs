@@ -60,7 +60,45 @@ pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
 ///
 /// `tensor` names the array in a `.npz` or `.safetensors`; it may be left out if there is only one.
 pub fn load_inputs(path: &Path, tensor: Option<&str>, scale: f64, offset: f64) -> Result<Samples, Error> {
-    let map = |raw: f64| (raw * scale + offset) as f32;
+    let Tensor { shape, data } = load_array(path, tensor, |raw| (raw * scale + offset) as f32)?;
+    let count = shape.first().copied().unwrap_or(0);
+    if data.is_empty() || shape.len() < 2 {
+        return Err(wrong(path, format!("shape {}", shape_text(&shape)), "at least one sample of at least one value".into()));
+    }
+    let size = data.len() / count;
+    if let Some(i) = data.iter().position(|v| !v.is_finite()) {
+        let found = format!("{} in sample {}, element {}", data[i], i / size, i % size);
+        return Err(wrong(path, found, "finite 32-bit numbers after scale and offset".into()));
+    }
+    Ok(Samples { count, size, data })
+}
+
+/// Reads sequences for a network of `inputs` inputs: an array of shape (sequences, steps, inputs), or (steps, inputs) for
+/// one of them. At `[sequence][step][value]`; there is at least one step. `tensor` is as in [`load_inputs`].
+pub fn load_sequences(path: &Path, tensor: Option<&str>, inputs: usize) -> Result<Vec<Vec<Vec<f32>>>, Error> {
+    let Tensor { shape, data } = load_array(path, tensor, |raw| raw as f32)?;
+    let steps = match shape[..] {
+        [_, steps, values] if values == inputs => steps,
+        [steps, values] if values == inputs => steps,
+        _ => {
+            let expected = format!("(sequences, steps, {inputs}) or (steps, {inputs}): the network has {} inputs", grouped(inputs));
+            return Err(wrong(path, format!("shape {}", shape_text(&shape)), expected));
+        }
+    };
+    if data.is_empty() {
+        return Err(wrong(path, format!("shape {}", shape_text(&shape)), "at least one step of one sequence".into()));
+    }
+    if let Some(i) = data.iter().position(|v| !v.is_finite()) {
+        let (sequence, step) = (i / (steps * inputs), i / inputs % steps);
+        let found = format!("{} in sequence {sequence}, step {step}, value {}", data[i], i % inputs);
+        return Err(wrong(path, found, "finite 32-bit numbers".into()));
+    }
+    let sequence = |values: &[f32]| values.chunks_exact(inputs).map(<[f32]>::to_vec).collect();
+    Ok(data.chunks_exact(steps * inputs).map(sequence).collect())
+}
+
+/// An array of inputs of any kind of file; one of one axis gets another in front.
+fn load_array(path: &Path, tensor: Option<&str>, map: impl Fn(f64) -> f32) -> Result<Tensor, Error> {
     let (shape, data) = match TensorFile::open(path)? {
         Some(mut file) => {
             let names = file.names();
@@ -89,16 +127,7 @@ pub fn load_inputs(path: &Path, tensor: Option<&str>, scale: f64, offset: f64) -
             (idx.shape, idx.bytes.iter().map(|byte| map(f64::from(*byte))).collect())
         }
     };
-    let count = shape.first().copied().unwrap_or(0);
-    if data.is_empty() || shape.len() < 2 {
-        return Err(wrong(path, format!("shape {}", shape_text(&shape)), "at least one sample of at least one value".into()));
-    }
-    let size = data.len() / count;
-    if let Some(i) = data.iter().position(|v| !v.is_finite()) {
-        let found = format!("{} in sample {}, element {}", data[i], i / size, i % size);
-        return Err(wrong(path, found, "finite 32-bit numbers after scale and offset".into()));
-    }
-    Ok(Samples { count, size, data })
+    Ok(Tensor { shape, data })
 }
 
 /// Reads the class of each sample from an idx file (plain or gzipped) of one axis.
@@ -113,13 +142,19 @@ pub fn load_labels(path: &Path) -> Result<Vec<u8>, Error> {
 /// Writes `count x size` values as a `.npy` of 32-bit floating point, little-endian, in C order. The
 /// file appears whole or not at all.
 pub fn save_npy(path: &Path, samples: &Samples) -> Result<(), Error> {
+    save_array(path, &[samples.count, samples.size], &samples.data)
+}
+
+/// The same for an array of any shape, in C order.
+pub fn save_array(path: &Path, shape: &[usize], data: &[f32]) -> Result<(), Error> {
+    assert_eq!(shape.iter().product::<usize>(), data.len(), "the shape is that of the values");
     let error = |source| Error::File { path: path.to_path_buf(), source };
-    let shape = [samples.count as u64, samples.size as u64];
-    let mut bytes = Vec::with_capacity(128 + 4 * samples.data.len());
+    let shape: Vec<u64> = shape.iter().map(|n| *n as u64).collect();
+    let mut bytes = Vec::with_capacity(128 + 4 * data.len());
     let dtype = npyz::DType::new_scalar(F32_LE.parse().map_err(|_| error(std::io::ErrorKind::InvalidData.into()))?);
     let options = npyz::WriteOptions::new().dtype(dtype).shape(&shape).writer(&mut bytes);
     let mut writer = options.begin_nd().map_err(error)?;
-    writer.extend(samples.data.iter().copied()).map_err(error)?;
+    writer.extend(data.iter().copied()).map_err(error)?;
     writer.finish().map_err(error)?;
     write_whole(path, &bytes)
 }

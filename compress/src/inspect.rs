@@ -2,6 +2,10 @@
 //!
 //! The functions return rows; printing them is the command's.
 
+mod recurrent;
+
+pub use recurrent::{layer_names, operation_layers, recurrent_tables};
+
 use crate::encode::signed;
 use crate::error::grouped;
 use crate::manifest::Model;
@@ -74,6 +78,8 @@ pub fn image_tables(image: &MemoryImage, filter: &Filter) -> Vec<Table> {
 pub fn words_table(section: Section, words: &Words, arch: &Arch) -> Table {
     let title = section.to_string();
     match section.kind() {
+        MemoryKind::Layers if arch.ese.is_some() => Table { title: "program".into(), ..recurrent::program_words(words) },
+        MemoryKind::Bias if arch.ese.is_some() => recurrent::parameter_words(words, arch),
         MemoryKind::Layers => Table { title, ..layer_table(&LayerRecord::read_all(words), &Filter::default()) },
         MemoryKind::Spmat => {
             let count = words.len() * arch.entries_per_word;

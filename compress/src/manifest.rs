@@ -3,6 +3,10 @@
 //! The description travels in the container as its manifest, TOML with the tables `accelerator`
 //! (the architecture) and `network`.
 
+mod any;
+
+pub use any::AnyModel;
+
 use crate::error::Error;
 use crate::model::Activation;
 use crate::spec::arch::ACT_BITS;
@@ -46,6 +50,18 @@ pub struct NetworkLayer {
     pub output_fraction: i32,
 }
 
+/// Refuses a model that was compiled for another accelerator.
+pub fn require_arch(compiled: &Arch, accelerator: &Arch) -> Result<(), Error> {
+    if compiled == accelerator {
+        return Ok(());
+    }
+    Err(Error::Network(format!(
+        "the model was compiled for architecture {:016x}, the accelerator is {:016x}",
+        compiled.hash(),
+        accelerator.hash()
+    )))
+}
+
 /// The manifest's tables.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,23 +93,19 @@ impl Model {
 
     /// Reads a container. Errors: damage of any kind, and a manifest that the image contradicts.
     pub fn from_container(bytes: &[u8]) -> Result<Model, Error> {
-        let contents = container::read(bytes)?;
+        Model::from_contents(container::read(bytes)?)
+    }
+
+    fn from_contents(contents: Contents) -> Result<Model, Error> {
         let manifest: Manifest = toml::from_str(&contents.manifest).map_err(|e| Error::Manifest(e.to_string()))?;
         let model = Model { image: contents.image, network: manifest.network, orders: contents.orders };
         model.check()?;
         Ok(model)
     }
 
-    /// Refuses a model that was compiled for another accelerator.
+    /// [`require_arch`] of this model.
     pub fn require_arch(&self, arch: &Arch) -> Result<(), Error> {
-        if self.arch() == arch {
-            return Ok(());
-        }
-        Err(Error::Network(format!(
-            "the model was compiled for architecture {:016x}, the accelerator is {:016x}",
-            self.arch().hash(),
-            arch.hash()
-        )))
+        require_arch(self.arch(), arch)
     }
 
     /// Does the manifest describe the layer table, layer by layer, and the orders their rows?
@@ -258,7 +270,10 @@ impl RecurrentModel {
 
     /// Reads a container. Errors: damage of any kind, a network that is not recurrent, and a manifest that the image contradicts.
     pub fn from_container(bytes: &[u8]) -> Result<RecurrentModel, Error> {
-        let contents = container::read(bytes)?;
+        RecurrentModel::from_contents(container::read(bytes)?)
+    }
+
+    fn from_contents(contents: Contents) -> Result<RecurrentModel, Error> {
         let manifest: RecurrentManifest = toml::from_str(&contents.manifest).map_err(|e| Error::Manifest(e.to_string()))?;
         let model = RecurrentModel { image: contents.image, network: manifest.recurrent };
         model.check()?;

@@ -5,6 +5,7 @@
 //! (docs/decisions/0008-ese-datapath.md) whose columns are x, then h.
 
 mod check;
+mod configured;
 mod formats;
 mod infer;
 mod matrices;

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use crate::verilate::{Build, Port};
 
 pub(crate) const SHIM: &str = include_str!("../compat/shim.cpp");
+pub(crate) const STREAMS: &str = include_str!("../compat/streams.h");
 pub(crate) const PRELUDE: &str = include_str!("../compat/prelude.h");
 
 /// Prefixes of the ports of an AXI4-Stream slave and of a master of the design.

@@ -289,7 +289,7 @@ impl Build {
         let header = shim::ports_header(self);
         let arguments = self.verilator_arguments();
         let flags = self.cxx_flags(tools);
-        let fixed = [CACHE_FORMAT, &tools.verilator, &tools.cxx, shim::PRELUDE, shim::SHIM, &header];
+        let fixed = [CACHE_FORMAT, &tools.verilator, &tools.cxx, shim::PRELUDE, shim::SHIM, shim::STREAMS, &header];
         let texts = self.sources.iter().map(|s| s.text.as_str());
         // Listed ports are checked against the model, so they count even where `header` does not show them.
         let ports: Vec<String> = self.ports.iter().map(|p| format!("{} {}", p.name, describe(p))).collect();
@@ -319,6 +319,7 @@ impl Build {
         self.compare_ports(&cpp.join("Vdut.h"))?;
         write(&cpp.join("ports.h"), &shim::ports_header(self))?;
         write(&cpp.join("shim.cpp"), shim::SHIM)?;
+        write(&cpp.join("streams.h"), shim::STREAMS)?;
         let flags = self.cxx_flags(tools);
         let prelude = prelude(cache, tools, &flags)?;
         compile_all(&cpp, &flags, &prelude, &what)?;

@@ -151,7 +151,7 @@ fn start(seed: u64) -> Dut {
 
 /// Vectors of eight beats; every third one begins with TUSER.
 fn beats(count: u64) -> Vec<StreamBeat> {
-    let beat = |i: u64| StreamBeat { data: i * 2654 & 0xffff, dest: (i / 8 % 32) as u32, user: i % 24 == 0, last: i % 8 == 7 };
+    let beat = |i: u64| StreamBeat { data: (i * 2654) & 0xffff, dest: (i / 8 % 32) as u32, user: i.is_multiple_of(24), last: i % 8 == 7 };
     (0..count).map(beat).collect()
 }
 

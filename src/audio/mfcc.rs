@@ -4,7 +4,7 @@
 //! square root; natural logarithm; the first ten values of a DCT. All in 64 bits, except that the power passes
 //! through 32 bits as it does there.
 
-use super::{COEFFICIENTS, RATE, SAMPLES};
+use super::{COEFFICIENTS, RATE};
 use realfft::RealFftPlanner;
 use std::f64::consts::PI;
 
@@ -27,8 +27,9 @@ pub struct Features {
 
 impl Features {
     /// Frames of a clip of one second.
+    #[cfg(test)]
     pub const fn frames(self) -> usize {
-        (SAMPLES - WINDOW) / self.stride + 1
+        (super::SAMPLES - WINDOW) / self.stride + 1
     }
 
     /// Frames of [`COEFFICIENTS`] values each. What is left at the end and is shorter than a frame is not used.

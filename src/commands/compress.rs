@@ -1,16 +1,18 @@
 //! `lacuna compress`: a trained network becomes a container.
 
+use super::recurrent;
 use crate::pipeline::{self, Compressed};
 use crate::staged::{self, Staged};
 use crate::term::{self, percent};
 use anyhow::Result;
 use lacuna_compress::compile::{LayerReport, RangeReport};
 use lacuna_compress::config::Config;
-use lacuna_compress::encode::RunCandidate;
+use lacuna_compress::encode::{RunCandidate, RunChoice};
 use lacuna_compress::error::grouped;
 use lacuna_compress::files::{write_container, write_image, Format};
 use lacuna_compress::prune::PruneReport;
 use lacuna_compress::quantize;
+use lacuna_compress::spec::Arch;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,19 +22,19 @@ pub struct CompressArgs {
     /// Configuration: accelerator, model, compression, calibration inputs
     #[arg(short, long, value_name = "TOML")]
     config: PathBuf,
-    /// Container to write
+    /// Container to write; of a bidirectional LSTM two, with .forward and .reverse before the extension
     #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    pub output: PathBuf,
     /// Also write one file per memory into this folder
     #[arg(long, value_name = "DIR")]
-    images: Option<PathBuf>,
+    pub images: Option<PathBuf>,
     /// Form of these files
     #[arg(long, value_enum, default_value_t = ImageFormat::Mem, requires = "images")]
-    format: ImageFormat,
+    pub format: ImageFormat,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
-enum ImageFormat {
+pub enum ImageFormat {
     /// `$readmemh`
     Mem,
     /// AMD block memory generator
@@ -54,6 +56,9 @@ impl From<ImageFormat> for Format {
 pub fn run(args: &CompressArgs) -> Result<ExitCode> {
     staged::check_file(&args.output)?;
     let config = Config::load(&args.config)?;
+    if !config.model.lstm.is_empty() {
+        return recurrent::compress::run(args, &config);
+    }
     let found = pipeline::compress(&config)?;
     let model = &found.compiled.model;
     let images = match &args.images {
@@ -80,7 +85,7 @@ fn print(found: &Compressed, bytes: usize) -> Result<()> {
     layers(found)?;
     ranges(found)?;
     encoding(found)?;
-    run_bits(found)?;
+    run_bits_table(&found.compiled.report.run)?;
     accelerator(found)?;
     let parameters = found.compiled.model.network.parameters;
     let rate = 4.0 * parameters as f64 / bytes as f64;
@@ -183,8 +188,8 @@ fn encoding(found: &Compressed) -> Result<()> {
     term::table("entries", &headers, &rows)
 }
 
-fn run_bits(found: &Compressed) -> Result<()> {
-    let run = &found.compiled.report.run;
+/// What each width of the zero run costs, and which was chosen.
+pub fn run_bits_table(run: &RunChoice) -> Result<()> {
     let row = |c: &RunCandidate| {
         let chosen = if c.run_bits == run.run_bits { "chosen" } else { "" };
         vec![c.run_bits.to_string(), grouped(c.padding), format!("{:.0}", c.cycles), grouped(c.bits), chosen.to_string()]
@@ -196,6 +201,14 @@ fn run_bits(found: &Compressed) -> Result<()> {
 
 fn accelerator(found: &Compressed) -> Result<()> {
     let arch = found.compiled.model.arch();
+    term::table(&format!("accelerator {:016x}", arch.hash()), &ACCELERATOR, &[accelerator_row(arch)])
+}
+
+/// Headers of [`accelerator_row`].
+pub const ACCELERATOR: [&str; 13] =
+    ["weights", "pes", "fifo", "weight bits", "run bits", "entries/word", "spmat", "ptr", "act", "acc", "bias", "acc bits", "layers"];
+
+pub fn accelerator_row(arch: &Arch) -> Vec<String> {
     let form = format!("{:?}", arch.weights).to_lowercase();
     let numbers = [
         arch.pes,
@@ -211,8 +224,5 @@ fn accelerator(found: &Compressed) -> Result<()> {
         arch.acc_bits,
         arch.max_layers,
     ];
-    let headers =
-        ["weights", "pes", "fifo", "weight bits", "run bits", "entries/word", "spmat", "ptr", "act", "acc", "bias", "acc bits", "layers"];
-    let row = [form].into_iter().chain(numbers.map(grouped)).collect();
-    term::table(&format!("accelerator {:016x}", arch.hash()), &headers, &[row])
+    [form].into_iter().chain(numbers.map(grouped)).collect()
 }

@@ -5,8 +5,8 @@ use crate::{inputs, pipeline, term};
 use anyhow::{bail, Context, Result};
 use lacuna_compress::config::Config;
 use lacuna_compress::error::grouped;
-use lacuna_compress::files::{read_container, write_image, Format};
-use lacuna_compress::manifest::Model;
+use lacuna_compress::files::{read_any_container, write_image, Format};
+use lacuna_compress::manifest::{AnyModel, Model};
 use lacuna_compress::spec::Arch;
 use lacuna_hdl::Design;
 use std::path::PathBuf;
@@ -52,6 +52,9 @@ const LIST: &str = "files.f";
 
 pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     let (arch, model) = accelerator(args)?;
+    if args.testbench && arch.ese.is_some() {
+        bail!("--testbench is for accelerators of fully connected layers (EIE): there is no plain-Verilog bench for LSTMs yet; `lacuna simulate` runs them under Verilator");
+    }
     let staged = Staged::new(&args.output)?;
     let design = lacuna_hdl::generate(&arch)?;
     for module in &design.modules {
@@ -59,10 +62,12 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     }
     staged.write(LIST, &list(&design, &arch, args.preload))?;
     if args.preload {
-        write_image(staged.path(), &model_for("--preload", &model)?.image, Format::Mem)?;
+        write_image(staged.path(), &model_for("--preload", &model)?.image(), Format::Mem)?;
     }
     if args.testbench {
-        let model = model_for("--testbench", &model)?;
+        let AnyModel::Layers(model) = model_for("--testbench", &model)? else {
+            bail!("--testbench: found {}, expected {}", AnyModel::RECURRENT, AnyModel::LAYERS)
+        };
         let bench = lacuna_sim::testbench::testbench(model, &vectors(args, model)?, args.preload)?;
         staged.write("testbench.v", &bench.verilog)?;
         staged.write("commands.mem", &bench.commands)?;
@@ -87,31 +92,44 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
 }
 
 /// The architecture, and the model if there is one.
-fn accelerator(args: &GenerateArgs) -> Result<(Arch, Option<Model>)> {
+fn accelerator(args: &GenerateArgs) -> Result<(Arch, Option<AnyModel>)> {
     let config = args.config.as_deref().map(Config::load).transpose()?;
     match (&args.container, config) {
         (Some(container), config) => {
-            let model = read_container(container)?;
+            let model = read_any_container(container)?;
             if let Some(config) = &config {
                 inputs::require_config(&model, config, container)?;
             }
             Ok((model.arch().clone(), Some(model)))
         }
         (None, Some(config)) => {
-            let open = !pipeline::open_keys(&config.accelerator).is_empty();
+            let open = !pipeline::open_keys(&config).is_empty();
             let needed = open || args.preload || args.testbench;
-            if needed && !config.model.layer.is_empty() {
-                let model = pipeline::compress(&config)?.compiled.model;
+            if needed && !(config.model.layer.is_empty() && config.model.lstm.is_empty()) {
+                let model = compressed(&config, args.preload)?;
                 return Ok((model.arch().clone(), Some(model)));
             }
-            Ok((pipeline::arch_of(&config.accelerator, None)?, None))
+            Ok((pipeline::arch_of(&config, None)?, None))
         }
         (None, None) => bail!("give --config or --container"),
     }
 }
 
-fn model_for<'a>(flag: &str, model: &'a Option<Model>) -> Result<&'a Model> {
-    model.as_ref().with_context(|| format!("{flag} needs a model: give --container, or a configuration with [[model.layer]]"))
+/// The model of a configuration. The two of a bidirectional LSTM have the same accelerator.
+fn compressed(config: &Config, preload: bool) -> Result<AnyModel> {
+    if config.model.lstm.is_empty() {
+        return Ok(AnyModel::Layers(pipeline::compress(config)?.compiled.model));
+    }
+    let found = pipeline::recurrent::compress(config)?;
+    if preload && found.len() > 1 {
+        bail!("--preload: found two models, those of a bidirectional LSTM, expected one: give the --container of a direction");
+    }
+    let first = found.into_iter().next().context("the configuration has no model")?;
+    Ok(AnyModel::Recurrent(first.compiled.model))
+}
+
+fn model_for<'a>(flag: &str, model: &'a Option<AnyModel>) -> Result<&'a AnyModel> {
+    model.as_ref().with_context(|| format!("{flag} needs a model: give --container, or a configuration with a model"))
 }
 
 fn list(design: &Design, arch: &Arch, preload: bool) -> String {

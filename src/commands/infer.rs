@@ -1,6 +1,7 @@
 //! `lacuna infer`: what the accelerator answers, by the golden model alone.
 
-use crate::inputs::{Answers, SampleArgs};
+use super::recurrent;
+use crate::inputs::{Answers, AnyJob, SampleArgs};
 use crate::{staged, term};
 use anyhow::{Context, Result};
 use lacuna_compress::inputs::save_npy;
@@ -8,7 +9,7 @@ use lacuna_sim::reference::error_percent;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Run samples through the golden model: bit for bit what the hardware computes
+/// Run samples, sequences or a sound through the golden model: bit for bit what the hardware computes
 #[derive(clap::Args)]
 pub struct InferArgs {
     #[command(flatten)]
@@ -22,7 +23,10 @@ pub fn run(args: &InferArgs) -> Result<ExitCode> {
     if let Some(path) = &args.output {
         staged::check_file(path)?;
     }
-    let job = args.samples.load()?;
+    let job = match args.samples.load()? {
+        AnyJob::Layers(job) => job,
+        AnyJob::Sequences(job) => return recurrent::infer::run(&job, args.output.as_deref()),
+    };
     let mut answers = Answers::default();
     let bar = term::progress("samples", job.inputs.len());
     for (sample, input) in job.inputs.iter().enumerate() {

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Write a commented configuration: every key, its default and its limits
+///
+/// With --lstm a shorter one, of a network with an LSTM: the keys that matter there.
 #[derive(clap::Args)]
 pub struct InitArgs {
     /// File to write
@@ -16,6 +18,9 @@ pub struct InitArgs {
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
+    /// For a network with an LSTM
+    #[arg(long)]
+    lstm: bool,
 }
 
 pub fn run(args: &InitArgs) -> Result<ExitCode> {
@@ -23,7 +28,8 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
     if args.file.exists() && !args.force {
         bail!("{} exists: give another name, or --force to replace it", args.file.display());
     }
-    write_whole(&args.file, Config::commented_example().as_bytes())?;
+    let text = if args.lstm { Config::lstm_example() } else { Config::commented_example() };
+    write_whole(&args.file, text.as_bytes())?;
     term::note(format!(
         "wrote {}; name your model and its tensors in it, then: lacuna compress -c {0} -o model.lacuna",
         args.file.display()

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod infer;
 pub mod init;
 pub mod inspect;
+pub mod recurrent;
 pub mod simulate;
 
 /// What a program says that was built without Verilator.

@@ -5,19 +5,21 @@ use std::path::PathBuf;
 
 /// Run samples on the generated hardware under Verilator, against golden model and cycle model
 ///
+/// Of an LSTM every output is compared with the golden model, and after each step every c and h.
+///
 /// Compiled designs are kept in $LACUNA_CACHE, else in ~/.cache/lacuna.
 #[derive(clap::Args)]
 pub struct SimulateArgs {
     #[command(flatten)]
-    samples: SampleArgs,
+    pub samples: SampleArgs,
     /// Write the outputs as .npy, 32-bit floats
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub output: Option<PathBuf>,
     #[command(flatten)]
-    hardware: HardwareArgs,
+    pub hardware: HardwareArgs,
     /// Write a waveform of everything from the reset on
     #[arg(long, value_name = "VCD")]
-    trace: Option<PathBuf>,
+    pub trace: Option<PathBuf>,
 }
 
 /// How the hardware is run.
@@ -29,7 +31,7 @@ pub struct HardwareArgs {
     /// Of the initial state of registers and memories, and of the bus master's stalls
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// Share of the cycles in which the bus master pauses, 0 to 95
+    /// Share of the cycles in which the bus master pauses, 0 to 95; for an LSTM also of those in which its streams pause
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=95))]
     pub stalls: u32,
     /// Take longer to compile the design, and simulate faster
@@ -62,12 +64,13 @@ pub fn run(_: &SimulateArgs) -> anyhow::Result<std::process::ExitCode> {
 }
 
 #[cfg(feature = "verilator")]
-pub use judged::{run, start};
+pub use judged::{quoted, run, start};
 
 #[cfg(feature = "verilator")]
 mod judged {
     use super::{DoorName, HardwareArgs, SimulateArgs};
-    use crate::inputs::{Answers, Job};
+    use crate::commands::recurrent;
+    use crate::inputs::{Answers, AnyJob, Job};
     use crate::{staged, term};
     use anyhow::{Context, Result};
     use lacuna_compress::error::grouped;
@@ -85,7 +88,10 @@ mod judged {
             staged::check_file(path)?;
         }
         verilate::verilator_version()?;
-        let job = args.samples.load()?;
+        let job = match args.samples.load()? {
+            AnyJob::Layers(job) => job,
+            AnyJob::Sequences(job) => return recurrent::simulate::run(args, &job),
+        };
         let mut simulator = start(&job.model, &args.hardware, args.trace.clone())?;
         let network = Network::new(&job.golden);
         let (mut answers, mut cycles, mut weights) = (Answers::default(), vec![], 0);
@@ -170,7 +176,9 @@ mod judged {
     fn repeat(args: &SimulateArgs, job: &Job, sample: usize) -> String {
         let mut words = vec!["lacuna".to_string(), "simulate".into()];
         let mut option = |name: &str, value: String| words.extend([format!("--{name}"), value]);
-        option("container", quoted(&args.samples.container));
+        if let Some(container) = &args.samples.container {
+            option("container", quoted(container));
+        }
         option("inputs", quoted(&job.file));
         if let Some(tensor) = &job.tensor {
             option("tensor", quoted(Path::new(tensor)));
@@ -184,7 +192,7 @@ mod judged {
     }
 
     /// For a shell.
-    fn quoted(path: &Path) -> String {
+    pub fn quoted(path: &Path) -> String {
         let text = path.display().to_string();
         let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+=:,@".contains(c));
         if plain && !text.is_empty() {

@@ -8,6 +8,7 @@ mod infer;
 mod init;
 mod inspect;
 mod project;
+mod recurrent;
 mod refused;
 #[cfg(feature = "verilator")]
 mod simulate;

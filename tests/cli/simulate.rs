@@ -45,7 +45,7 @@ fn bad_inputs_leave_neither_outputs_nor_waveforms() {
 }
 
 /// A Verilator that gets the design with one module's text changed, and a cache of its own.
-fn with_fault(p: &Project, file: &str, from: &str, to: &str, command: &mut Command) -> Ran {
+pub fn with_fault(p: &Project, file: &str, from: &str, to: &str, command: &mut Command) -> Ran {
     let real = ran(Command::new("sh").args(["-c", "command -v verilator"])).did_it();
     std::fs::create_dir_all(p.path("bin")).unwrap();
     let script = format!("#!/bin/sh\n[ -f src/{file} ] && sed -i 's/{from}/{to}/' src/{file}\nexec {} \"$@\"\n", real.trim());

@@ -29,6 +29,8 @@ pub struct LstmDensity {
     /// Of each gate's hidden matrix.
     pub hidden: Option<f64>,
     pub projection: Option<f64>,
+    /// `None`: as the network's other layers.
+    pub pruning: Option<Pruning>,
 }
 
 /// Share of weights to keep, by layer. Layers beyond the end of a list keep all.
@@ -43,7 +45,7 @@ impl Density {
     pub fn uniform(network: &Recurrent, density: f64) -> Density {
         let all = Some(density);
         Density {
-            lstm: vec![LstmDensity { input: all, hidden: all, projection: all }; network.lstm.len()],
+            lstm: vec![LstmDensity { input: all, hidden: all, projection: all, pruning: None }; network.lstm.len()],
             layers: vec![all; network.layers.len()],
         }
     }
@@ -119,7 +121,7 @@ pub fn prune(network: &Recurrent, how: Pruning, density: &Density, pes: usize) -
     }
     let mut out = network.clone();
     let mut reports = vec![];
-    let mut one = |layer: &str, name: String, matrix: &mut Matrix, density: Option<f64>| {
+    let mut one = |layer: &str, name: String, matrix: &mut Matrix, how: Pruning, density: Option<f64>| {
         if let Some(density) = density.filter(|d| !(0.0..=1.0).contains(d)) {
             return Err(Error::Layer { layer: layer.into(), fault: format!("density is {density}, expected 0 to 1") });
         }
@@ -136,17 +138,18 @@ pub fn prune(network: &Recurrent, how: Pruning, density: &Density, pes: usize) -
     for (l, layer) in out.lstm.iter_mut().enumerate() {
         let density = density.lstm.get(l).copied().unwrap_or_default();
         let name = layer.name.clone();
+        let how = density.pruning.unwrap_or(how);
         for (g, gate) in GATES.iter().enumerate() {
-            one(&name, input_name(&name, *gate), &mut layer.input_weights[g], density.input)?;
-            one(&name, hidden_name(&name, *gate), &mut layer.hidden_weights[g], density.hidden)?;
+            one(&name, input_name(&name, *gate), &mut layer.input_weights[g], how, density.input)?;
+            one(&name, hidden_name(&name, *gate), &mut layer.hidden_weights[g], how, density.hidden)?;
         }
         if let Some(projection) = &mut layer.projection {
-            one(&name, projection_name(&name), projection, density.projection)?;
+            one(&name, projection_name(&name), projection, how, density.projection)?;
         }
     }
     for (d, layer) in out.layers.iter_mut().enumerate() {
         let name = layer.name.clone();
-        one(&name, name.clone(), &mut layer.weights, density.layers.get(d).copied().flatten())?;
+        one(&name, name.clone(), &mut layer.weights, how, density.layers.get(d).copied().flatten())?;
     }
     Ok((out, reports))
 }

@@ -2,7 +2,7 @@
 
 use super::scanner::Scanner;
 use super::sequencer::Sequencer;
-use crate::host::{host_lanes, AxiLite, MemoryPort, Registers};
+use crate::host::{host_lanes, HostPort};
 use crate::prim::{Memory, Style};
 use crate::signal::*;
 use crate::spmv::{PeArray, Widths, PE_COUNT_BITS, ROW_BITS};
@@ -34,9 +34,7 @@ pub struct Eie {
     pub s_axi_rvalid: Signal<Out, Bit>,
     pub s_axi_rready: Signal<In, Bit>,
     pub irq: Signal<Out, Bit>,
-    axi_lite: AxiLite,
-    registers: Registers,
-    memory_port: MemoryPort,
+    host: HostPort,
     sequencer: Sequencer,
     scanner: Scanner,
     layers: Memory,
@@ -92,9 +90,7 @@ impl Eie {
             s_axi_rvalid: Default::default(),
             s_axi_rready: Default::default(),
             irq: Default::default(),
-            axi_lite: AxiLite::default(),
-            registers: Registers::new(arch),
-            memory_port: MemoryPort::new(arch),
+            host: HostPort::new(arch),
             sequencer: Sequencer::new(arch),
             scanner: Scanner::new(arch),
             layers: Memory::new(Style::Small, LayerRecord::BITS, arch.max_layers, Some("layers")),
@@ -126,75 +122,44 @@ impl Eie {
 impl Logic for Eie {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, axi_lite, registers, memory_port, sequencer, scanner, layers, pe_array);
-        self.axi_lite.reset.next = self.reset.val();
-        self.registers.reset.next = self.reset.val();
-        self.memory_port.reset.next = self.reset.val();
+        clock!(self, clock, host, sequencer, scanner, layers, pe_array);
+        self.host.reset.next = self.reset.val();
         self.sequencer.reset.next = self.reset.val();
 
         // host
-        self.axi_lite.awaddr.next = self.s_axi_awaddr.val();
-        self.axi_lite.awvalid.next = self.s_axi_awvalid.val();
-        self.s_axi_awready.next = self.axi_lite.awready.val();
-        self.axi_lite.wdata.next = self.s_axi_wdata.val();
-        self.axi_lite.wstrb.next = self.s_axi_wstrb.val();
-        self.axi_lite.wvalid.next = self.s_axi_wvalid.val();
-        self.s_axi_wready.next = self.axi_lite.wready.val();
-        self.s_axi_bresp.next = self.axi_lite.bresp.val();
-        self.s_axi_bvalid.next = self.axi_lite.bvalid.val();
-        self.axi_lite.bready.next = self.s_axi_bready.val();
-        self.axi_lite.araddr.next = self.s_axi_araddr.val();
-        self.axi_lite.arvalid.next = self.s_axi_arvalid.val();
-        self.s_axi_arready.next = self.axi_lite.arready.val();
-        self.s_axi_rdata.next = self.axi_lite.rdata.val();
-        self.s_axi_rresp.next = self.axi_lite.rresp.val();
-        self.s_axi_rvalid.next = self.axi_lite.rvalid.val();
-        self.axi_lite.rready.next = self.s_axi_rready.val();
-        self.irq.next = self.registers.irq.val();
-        self.registers.hash_low.next = self.hash_low.val();
-        self.registers.hash_high.next = self.hash_high.val();
-        self.registers.pes.next = self.pes.val();
-        self.registers.request.next = self.axi_lite.request.val();
-        self.registers.write.next = self.axi_lite.write.val();
-        self.registers.address.next = self.axi_lite.address.val();
-        self.registers.data.next = self.axi_lite.data.val();
-        self.registers.strobe.next = self.axi_lite.strobe.val();
-        self.axi_lite.ack.next = self.registers.ack.val();
-        self.axi_lite.error.next = self.registers.error.val();
-        self.axi_lite.read_data.next = self.registers.read_data.val();
-        self.memory_port.pes.next = self.pes.val();
-        self.memory_port.request.next = self.registers.port_request.val();
-        self.memory_port.write.next = self.axi_lite.write.val();
-        self.memory_port.memory.next = self.registers.memory.val();
-        self.memory_port.pe.next = self.registers.pe.val();
-        self.memory_port.page.next = self.registers.page.val();
-        self.memory_port.offset.next = bit_cast_slice(self.axi_lite.address.val(), 2, 18);
-        self.memory_port.data.next = self.axi_lite.data.val();
-        self.memory_port.strobe.next = self.axi_lite.strobe.val();
-        self.registers.port_ack.next = self.memory_port.ack.val();
-        self.registers.port_range_error.next = self.memory_port.range_error.val();
-        self.registers.port_data.next = self.memory_port.read_data.val();
-        self.memory_port.check.next = self.registers.check.val();
-        self.memory_port.check_memory.next = self.registers.check_memory.val();
-        self.memory_port.check_pe.next = self.registers.check_pe.val();
-        self.memory_port.check_words.next = self.registers.check_words.val();
-        self.memory_port.stop.next = self.registers.stop.val();
-        self.registers.checking.next = self.memory_port.checking.val();
-        self.registers.refused.next = self.memory_port.refused.val();
-        self.registers.checked.next = self.memory_port.checked.val();
-        self.registers.crc.next = self.memory_port.crc.val();
+        self.host.awaddr.next = self.s_axi_awaddr.val();
+        self.host.awvalid.next = self.s_axi_awvalid.val();
+        self.s_axi_awready.next = self.host.awready.val();
+        self.host.wdata.next = self.s_axi_wdata.val();
+        self.host.wstrb.next = self.s_axi_wstrb.val();
+        self.host.wvalid.next = self.s_axi_wvalid.val();
+        self.s_axi_wready.next = self.host.wready.val();
+        self.s_axi_bresp.next = self.host.bresp.val();
+        self.s_axi_bvalid.next = self.host.bvalid.val();
+        self.host.bready.next = self.s_axi_bready.val();
+        self.host.araddr.next = self.s_axi_araddr.val();
+        self.host.arvalid.next = self.s_axi_arvalid.val();
+        self.s_axi_arready.next = self.host.arready.val();
+        self.s_axi_rdata.next = self.host.rdata.val();
+        self.s_axi_rresp.next = self.host.rresp.val();
+        self.s_axi_rvalid.next = self.host.rvalid.val();
+        self.host.rready.next = self.s_axi_rready.val();
+        self.irq.next = self.host.irq.val();
+        self.host.hash_low.next = self.hash_low.val();
+        self.host.hash_high.next = self.hash_high.val();
+        self.host.pes.next = self.pes.val();
 
         // layers
-        self.sequencer.start.next = self.registers.start.val();
-        self.sequencer.abort.next = self.registers.abort.val();
-        self.registers.sequencer_busy.next = self.sequencer.busy.val();
-        self.registers.computing.next = self.sequencer.computing.val();
-        self.registers.finished.next = self.sequencer.finished.val();
-        self.registers.result_b.next = self.sequencer.result_b.val();
-        self.registers.cycles.next = self.sequencer.cycles.val();
-        self.registers.stalls_queue.next = self.sequencer.stalls_queue.val();
-        self.registers.stalls_scan.next = self.sequencer.stalls_scan.val();
-        self.registers.stalls_drain.next = self.sequencer.stalls_drain.val();
+        self.sequencer.start.next = self.host.start.val();
+        self.sequencer.abort.next = self.host.abort.val();
+        self.host.busy.next = self.sequencer.busy.val();
+        self.host.computing.next = self.sequencer.computing.val();
+        self.host.finished.next = self.sequencer.finished.val();
+        self.host.result_b.next = self.sequencer.result_b.val();
+        self.host.cycles.next = self.sequencer.cycles.val();
+        self.host.stalls_queue.next = self.sequencer.stalls_queue.val();
+        self.host.stalls_scan.next = self.sequencer.stalls_scan.val();
+        self.host.stalls_drain.next = self.sequencer.stalls_drain.val();
         self.sequencer.last.next = self.layers.read_data.val().get_bit(self._last);
         self.sequencer.out_rows_of_layer.next = bit_cast_slice(self.layers.read_data.val(), self._out_rows, ROW_BITS);
         self.sequencer.done.next = self.pe_array.done.val();
@@ -238,32 +203,31 @@ impl Logic for Eie {
         self.pe_array.relu.next = self.layers.read_data.val().get_bit(self._relu);
 
         // memories: the layer table is here, all others are the PEs'
-        self.layers_selected.next = self.memory_port.bus_memory.val() == 7;
-        self.layers.read_enable.next = self.sequencer.begin_layer.val() | (self.layers_selected.val() & self.memory_port.bus_read.val());
-        self.layers.read_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._table_address);
+        self.layers_selected.next = self.host.bus_memory.val() == 7;
+        self.layers.read_enable.next = self.sequencer.begin_layer.val() | (self.layers_selected.val() & self.host.bus_read.val());
+        self.layers.read_address.next = bit_cast_to(self.host.bus_address.val(), self._table_address);
         if self.sequencer.begin_layer.val() {
             self.layers.read_address.next = self.sequencer.layer.val();
         }
-        self.layers.write_enable.next = self.layers_selected.val() & self.memory_port.bus_write.val();
-        self.layers.write_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._table_address);
-        self.layers.write_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._table_bits);
-        self.pe_array.host_pe.next = self.memory_port.bus_pe.val();
-        self.pe_array.host_memory.next = self.memory_port.bus_memory.val();
-        self.pe_array.host_read.next = self.memory_port.bus_read.val();
-        self.pe_array.host_write.next = self.memory_port.bus_write.val();
-        self.pe_array.host_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._host_address);
-        self.pe_array.host_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._host_data);
-        self.memory_port.bus_word.next = bit_cast_to(self.pe_array.host_word.val(), self._bus_data);
+        self.layers.write_enable.next = self.layers_selected.val() & self.host.bus_write.val();
+        self.layers.write_address.next = bit_cast_to(self.host.bus_address.val(), self._table_address);
+        self.layers.write_data.next = bit_cast_to(self.host.bus_data.val(), self._table_bits);
+        self.pe_array.host_pe.next = self.host.bus_pe.val();
+        self.pe_array.host_memory.next = self.host.bus_memory.val();
+        self.pe_array.host_read.next = self.host.bus_read.val();
+        self.pe_array.host_write.next = self.host.bus_write.val();
+        self.pe_array.host_address.next = bit_cast_to(self.host.bus_address.val(), self._host_address);
+        self.pe_array.host_data.next = bit_cast_to(self.host.bus_data.val(), self._host_data);
+        self.host.bus_word.next = bit_cast_to(self.pe_array.host_word.val(), self._bus_data);
         if self.layers_selected.val() {
-            self.memory_port.bus_word.next = bit_cast_to(self.layers.read_data.val(), self._bus_data);
+            self.host.bus_word.next = bit_cast_to(self.layers.read_data.val(), self._bus_data);
         }
         self.unused.next = self.s_axi_awprot.val().any()
             ^ self.s_axi_arprot.val().any()
-            ^ self.memory_port.bus_data.val().any()
-            ^ self.memory_port.bus_address.val().any()
+            ^ self.host.bus_data.val().any()
+            ^ self.host.bus_address.val().any()
             ^ self.layers.read_data.val().any()
-            ^ self.axi_lite.address.val().any()
-            ^ self.registers.valid.val();
+            ^ self.host.valid.val();
     }
     fn timing(&self) -> Vec<TimingInfo> {
         Meta::new("lacuna_eie")

@@ -6,7 +6,7 @@ use super::buffers::{ChannelBuffers, POSITION_BITS};
 use super::control::Control;
 use super::drain::Drain;
 use super::stream_out::{StreamOut, DEST_BITS};
-use crate::host::{host_lanes, AxiLite, MemoryPort, Registers};
+use crate::host::{host_lanes, HostPort};
 use crate::signal::*;
 use crate::spmv::{Widths, PE_COUNT_BITS};
 use lacuna_compress::spec::arch::{Ese as EseArch, ACT_BITS};
@@ -49,9 +49,7 @@ pub struct Ese {
     pub m_axis_tvalid: Signal<Out, Bit>,
     pub m_axis_tready: Signal<In, Bit>,
     pub irq: Signal<Out, Bit>,
-    axi_lite: AxiLite,
-    registers: Registers,
-    memory_port: MemoryPort,
+    host: HostPort,
     control: Control,
     broadcaster: Broadcaster,
     array: EseArray,
@@ -138,9 +136,7 @@ impl Ese {
             m_axis_tvalid: Default::default(),
             m_axis_tready: Default::default(),
             irq: Default::default(),
-            axi_lite: AxiLite::default(),
-            registers: Registers::new(arch),
-            memory_port: MemoryPort::new(arch),
+            host: HostPort::new(arch),
             control: Control::new(arch),
             broadcaster: Broadcaster::new(arch),
             array: EseArray::new(arch),
@@ -187,83 +183,52 @@ impl Ese {
 impl Logic for Ese {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, axi_lite, registers, memory_port, control, broadcaster, array, drain, stream_out);
-        self.axi_lite.reset.next = self.reset.val();
-        self.registers.reset.next = self.reset.val();
-        self.memory_port.reset.next = self.reset.val();
+        clock!(self, clock, host, control, broadcaster, array, drain, stream_out);
+        self.host.reset.next = self.reset.val();
         self.control.reset.next = self.reset.val();
 
         // host
-        self.axi_lite.awaddr.next = self.s_axi_awaddr.val();
-        self.axi_lite.awvalid.next = self.s_axi_awvalid.val();
-        self.s_axi_awready.next = self.axi_lite.awready.val();
-        self.axi_lite.wdata.next = self.s_axi_wdata.val();
-        self.axi_lite.wstrb.next = self.s_axi_wstrb.val();
-        self.axi_lite.wvalid.next = self.s_axi_wvalid.val();
-        self.s_axi_wready.next = self.axi_lite.wready.val();
-        self.s_axi_bresp.next = self.axi_lite.bresp.val();
-        self.s_axi_bvalid.next = self.axi_lite.bvalid.val();
-        self.axi_lite.bready.next = self.s_axi_bready.val();
-        self.axi_lite.araddr.next = self.s_axi_araddr.val();
-        self.axi_lite.arvalid.next = self.s_axi_arvalid.val();
-        self.s_axi_arready.next = self.axi_lite.arready.val();
-        self.s_axi_rdata.next = self.axi_lite.rdata.val();
-        self.s_axi_rresp.next = self.axi_lite.rresp.val();
-        self.s_axi_rvalid.next = self.axi_lite.rvalid.val();
-        self.axi_lite.rready.next = self.s_axi_rready.val();
-        self.irq.next = self.registers.irq.val();
-        self.registers.hash_low.next = self.hash_low.val();
-        self.registers.hash_high.next = self.hash_high.val();
-        self.registers.pes.next = self.pes.val();
-        self.registers.request.next = self.axi_lite.request.val();
-        self.registers.write.next = self.axi_lite.write.val();
-        self.registers.address.next = self.axi_lite.address.val();
-        self.registers.data.next = self.axi_lite.data.val();
-        self.registers.strobe.next = self.axi_lite.strobe.val();
-        self.axi_lite.ack.next = self.registers.ack.val();
-        self.axi_lite.error.next = self.registers.error.val();
-        self.axi_lite.read_data.next = self.registers.read_data.val();
-        self.memory_port.pes.next = self.pes.val();
-        self.memory_port.request.next = self.registers.port_request.val();
-        self.memory_port.write.next = self.axi_lite.write.val();
-        self.memory_port.memory.next = self.registers.memory.val();
-        self.memory_port.pe.next = self.registers.pe.val();
-        self.memory_port.page.next = self.registers.page.val();
-        self.memory_port.offset.next = bit_cast_slice(self.axi_lite.address.val(), 2, 18);
-        self.memory_port.data.next = self.axi_lite.data.val();
-        self.memory_port.strobe.next = self.axi_lite.strobe.val();
-        self.registers.port_ack.next = self.memory_port.ack.val();
-        self.registers.port_range_error.next = self.memory_port.range_error.val();
-        self.registers.port_data.next = self.memory_port.read_data.val();
-        self.memory_port.check.next = self.registers.check.val();
-        self.memory_port.check_memory.next = self.registers.check_memory.val();
-        self.memory_port.check_pe.next = self.registers.check_pe.val();
-        self.memory_port.check_words.next = self.registers.check_words.val();
-        self.memory_port.stop.next = self.registers.stop.val();
-        self.registers.checking.next = self.memory_port.checking.val();
-        self.registers.refused.next = self.memory_port.refused.val();
-        self.registers.checked.next = self.memory_port.checked.val();
-        self.registers.crc.next = self.memory_port.crc.val();
-        self.registers.sequencer_busy.next = self.control.busy.val();
-        self.registers.computing.next = self.control.computing.val();
-        self.registers.finished.next = self.drain.step_done.val();
-        self.registers.result_b.next = false;
-        self.registers.cycles.next = self.control.cycles.val();
-        self.registers.stalls_queue.next = self.control.stalls_queue.val();
-        self.registers.stalls_scan.next = self.zero.val();
-        self.registers.stalls_drain.next = self.zero.val();
-        self.registers.steps[0].next = self.control.steps.val();
-        self.registers.stalls_input[0].next = self.control.stalls_input.val();
-        self.registers.stalls_data[0].next = self.control.stalls_data.val();
-        self.registers.stalls_output[0].next = self.control.stalls_output.val();
-        self.control.start.next = self.registers.start.val();
-        self.control.stop.next = self.registers.stop_steps[0].val();
-        self.control.abort.next = self.registers.abort.val();
-        self.control.clear_state.next = self.registers.clear_state[0].val();
-        self.control.weights_valid.next = self.registers.valid.val();
+        self.host.awaddr.next = self.s_axi_awaddr.val();
+        self.host.awvalid.next = self.s_axi_awvalid.val();
+        self.s_axi_awready.next = self.host.awready.val();
+        self.host.wdata.next = self.s_axi_wdata.val();
+        self.host.wstrb.next = self.s_axi_wstrb.val();
+        self.host.wvalid.next = self.s_axi_wvalid.val();
+        self.s_axi_wready.next = self.host.wready.val();
+        self.s_axi_bresp.next = self.host.bresp.val();
+        self.s_axi_bvalid.next = self.host.bvalid.val();
+        self.host.bready.next = self.s_axi_bready.val();
+        self.host.araddr.next = self.s_axi_araddr.val();
+        self.host.arvalid.next = self.s_axi_arvalid.val();
+        self.s_axi_arready.next = self.host.arready.val();
+        self.s_axi_rdata.next = self.host.rdata.val();
+        self.s_axi_rresp.next = self.host.rresp.val();
+        self.s_axi_rvalid.next = self.host.rvalid.val();
+        self.host.rready.next = self.s_axi_rready.val();
+        self.irq.next = self.host.irq.val();
+        self.host.hash_low.next = self.hash_low.val();
+        self.host.hash_high.next = self.hash_high.val();
+        self.host.pes.next = self.pes.val();
+        self.host.busy.next = self.control.busy.val();
+        self.host.computing.next = self.control.computing.val();
+        self.host.finished.next = self.drain.step_done.val();
+        self.host.result_b.next = false;
+        self.host.cycles.next = self.control.cycles.val();
+        self.host.stalls_queue.next = self.control.stalls_queue.val();
+        self.host.stalls_scan.next = self.zero.val();
+        self.host.stalls_drain.next = self.zero.val();
+        self.host.steps[0].next = self.control.steps.val();
+        self.host.stalls_input[0].next = self.control.stalls_input.val();
+        self.host.stalls_data[0].next = self.control.stalls_data.val();
+        self.host.stalls_output[0].next = self.control.stalls_output.val();
+        self.control.start.next = self.host.start.val();
+        self.control.stop.next = self.host.stop_steps[0].val();
+        self.control.abort.next = self.host.abort.val();
+        self.control.clear_state.next = self.host.clear_state[0].val();
+        self.control.weights_valid.next = self.host.valid.val();
 
         // the input stream: a beat goes to the channel that TDEST names, or nowhere
-        self.open.next = self.registers.valid.val() & self.broadcaster.known.val() & !self.control.clear.val();
+        self.open.next = self.host.valid.val() & self.broadcaster.known.val() & !self.control.clear.val();
         self.known_channel.next = bit_cast_to(self.s_axis_tdest.val(), &self.channels.val()) < self.channels.val();
         self.has_room.next = !self.known_channel.val();
         self.any_short.next = false;
@@ -276,7 +241,7 @@ impl Logic for Ese {
         self.vector_values.next = 0.into();
         self.vector_word.next = 0.into();
         self.m_axis_tdata.next = 0.into();
-        self.vectors_selected.next = self.memory_port.bus_memory.val() == 5;
+        self.vectors_selected.next = self.host.bus_memory.val() == 5;
         for c in 0..(self._channels) {
             self.chosen[c].next = self.s_axis_tdest.val() == c.index();
             if self.chosen[c].val() {
@@ -306,13 +271,13 @@ impl Logic for Ese {
 
             // the vector memory: read by the broadcaster, written by the element-wise side, while nothing runs the host's
             self.channel[c].vector_read.next =
-                self.broadcaster.vector_read.val() | (self.vectors_selected.val() & self.memory_port.bus_read.val());
+                self.broadcaster.vector_read.val() | (self.vectors_selected.val() & self.host.bus_read.val());
             self.channel[c].vector_read_address.next = self.broadcaster.vector_address.val();
-            if self.vectors_selected.val() & self.memory_port.bus_read.val() {
-                self.channel[c].vector_read_address.next = self.memory_port.bus_address.val().get_bits::<Fit>(0);
+            if self.vectors_selected.val() & self.host.bus_read.val() {
+                self.channel[c].vector_read_address.next = self.host.bus_address.val().get_bits::<Fit>(0);
             }
             self.vector_values.next = self.vector_values.val() | (self.channel[c].vector_value.val().get_bits::<Fit>(0) << (16 * c));
-            if self.memory_port.bus_pe.val() == c.index() {
+            if self.host.bus_pe.val() == c.index() {
                 self.vector_word.next = self.channel[c].vector_value.val();
             }
             self.channel[c].vector_write.next = self.drain.store.val() & self.drain.store_mask.val().get_bit(c);
@@ -323,10 +288,10 @@ impl Logic for Ese {
                     self.control.sweep_mask.val().get_bit(c) & (self.control.sweep_address.val() < self.act_depth.val());
                 self.channel[c].vector_write_address.next = self.control.sweep_address.val().get_bits::<Fit>(0);
                 self.channel[c].vector_write_data.next = 0.into();
-            } else if self.vectors_selected.val() & self.memory_port.bus_write.val() {
-                self.channel[c].vector_write.next = self.memory_port.bus_pe.val() == c.index();
-                self.channel[c].vector_write_address.next = self.memory_port.bus_address.val().get_bits::<Fit>(0);
-                self.channel[c].vector_write_data.next = self.memory_port.bus_data.val().get_bits::<Fit>(0);
+            } else if self.vectors_selected.val() & self.host.bus_write.val() {
+                self.channel[c].vector_write.next = self.host.bus_pe.val() == c.index();
+                self.channel[c].vector_write_address.next = self.host.bus_address.val().get_bits::<Fit>(0);
+                self.channel[c].vector_write_data.next = self.host.bus_data.val().get_bits::<Fit>(0);
             }
 
             self.channel[c].output_write.next = self.drain.out_write.val();
@@ -340,10 +305,10 @@ impl Logic for Ese {
                 self.m_axis_tdata.next = self.channel[c].output_value.val();
             }
         }
-        self.registers.vector_short[0].next = self.any_short.val();
-        self.registers.vector_long[0].next = self.any_long.val();
-        self.registers.bad_vectors[0].next = self.bad_vectors.val();
-        self.registers.wrong_channel[0].next = self.s_axis_tvalid.val() & self.open.val() & !self.known_channel.val();
+        self.host.vector_short[0].next = self.any_short.val();
+        self.host.vector_long[0].next = self.any_long.val();
+        self.host.bad_vectors[0].next = self.bad_vectors.val();
+        self.host.wrong_channel[0].next = self.s_axis_tvalid.val() & self.open.val() & !self.known_channel.val();
 
         // the output stream
         self.stream_out.clear.next = self.control.clear.val();
@@ -360,7 +325,7 @@ impl Logic for Ese {
         // broadcasts
         self.broadcaster.clear.next = self.control.clear.val();
         self.broadcaster.run.next = self.control.run.val();
-        self.broadcaster.mask.next = self.registers.mask[0].val();
+        self.broadcaster.mask.next = self.host.mask[0].val();
         self.broadcaster.ready.next = self.ready.val();
         self.broadcaster.bad.next = self.bad.val();
         self.broadcaster.first.next = self.first.val();
@@ -414,34 +379,33 @@ impl Logic for Ese {
         self.control.stall_output.next = self.drain.stall_output.val();
 
         // memories
-        self.layers_selected.next = self.memory_port.bus_memory.val() == 7;
-        self.broadcaster.program_write.next = self.layers_selected.val() & self.memory_port.bus_write.val();
-        self.broadcaster.program_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._program_address);
-        self.broadcaster.program_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._program_bits);
-        self.drain.host_memory.next = self.memory_port.bus_memory.val();
-        self.drain.host_channel.next = self.memory_port.bus_pe.val();
-        self.drain.host_read.next = self.memory_port.bus_read.val();
-        self.drain.host_write.next = self.memory_port.bus_write.val();
-        self.drain.host_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._host_address);
-        self.drain.host_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._host_data);
-        self.array.host_pe.next = self.memory_port.bus_pe.val();
-        self.array.host_memory.next = self.memory_port.bus_memory.val();
-        self.array.host_read.next = self.memory_port.bus_read.val();
-        self.array.host_write.next = self.memory_port.bus_write.val();
-        self.array.host_address.next = bit_cast_to(self.memory_port.bus_address.val(), self._host_address);
-        self.array.host_data.next = bit_cast_to(self.memory_port.bus_data.val(), self._host_data);
+        self.layers_selected.next = self.host.bus_memory.val() == 7;
+        self.broadcaster.program_write.next = self.layers_selected.val() & self.host.bus_write.val();
+        self.broadcaster.program_address.next = bit_cast_to(self.host.bus_address.val(), self._program_address);
+        self.broadcaster.program_data.next = bit_cast_to(self.host.bus_data.val(), self._program_bits);
+        self.drain.host_memory.next = self.host.bus_memory.val();
+        self.drain.host_channel.next = self.host.bus_pe.val();
+        self.drain.host_read.next = self.host.bus_read.val();
+        self.drain.host_write.next = self.host.bus_write.val();
+        self.drain.host_address.next = bit_cast_to(self.host.bus_address.val(), self._host_address);
+        self.drain.host_data.next = bit_cast_to(self.host.bus_data.val(), self._host_data);
+        self.array.host_pe.next = self.host.bus_pe.val();
+        self.array.host_memory.next = self.host.bus_memory.val();
+        self.array.host_read.next = self.host.bus_read.val();
+        self.array.host_write.next = self.host.bus_write.val();
+        self.array.host_address.next = bit_cast_to(self.host.bus_address.val(), self._host_address);
+        self.array.host_data.next = bit_cast_to(self.host.bus_data.val(), self._host_data);
         self.pe_word.next = self.array.host_word.val();
         self.own_word.next = self.drain.host_word.val();
-        self.memory_port.bus_word.next = bit_cast_to(self.pe_word.val() | self.own_word.val(), self._bus_data);
+        self.host.bus_word.next = bit_cast_to(self.pe_word.val() | self.own_word.val(), self._bus_data);
         if self.vectors_selected.val() {
-            self.memory_port.bus_word.next = bit_cast_to(self.vector_word.val(), self._bus_data);
+            self.host.bus_word.next = bit_cast_to(self.vector_word.val(), self._bus_data);
         }
         self.unused.next = self.s_axi_awprot.val().any()
             ^ self.s_axi_arprot.val().any()
-            ^ self.memory_port.bus_data.val().any()
-            ^ self.memory_port.bus_address.val().any()
-            ^ self.control.sweep_address.val().any()
-            ^ self.axi_lite.address.val().any();
+            ^ self.host.bus_data.val().any()
+            ^ self.host.bus_address.val().any()
+            ^ self.control.sweep_address.val().any();
     }
     fn timing(&self) -> Vec<TimingInfo> {
         Meta::new("lacuna_ese")

@@ -2,10 +2,12 @@
 
 mod axi_lite;
 mod memory_port;
+mod port;
 mod registers;
 
 pub use axi_lite::AxiLite;
 pub use memory_port::MemoryPort;
+pub use port::HostPort;
 pub use registers::Registers;
 
 use crate::spmv::Widths;
