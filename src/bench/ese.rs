@@ -14,6 +14,8 @@ use lacuna_sim::perf_ese::spmv_cycles;
 const PES: usize = 32;
 /// Depth of the queues in the published design, and the longest that the bars allow.
 const FIFOS: [usize; 2] = [8, 16];
+/// Columns held back that are compared with what the compiler chose.
+const HOLD: [usize; 8] = [1, 8, 16, 20, 24, 28, 32, 48];
 /// ESE's encoding.
 const BITS: (usize, usize) = (12, 4);
 /// Bytes of W_ym in the paper's table.
@@ -73,6 +75,14 @@ pub fn run() -> Result<Outcome> {
     }
     bar.finish_and_clear();
     let singles = singles(&network, long)?;
+    for whole in all.iter().filter(|w| w.config == "best" && w.case.variant.pruning == Pruning::LoadBalanced) {
+        notes.push(held_back(&whole.case)?);
+    }
+    notes.push(format!(
+        "12+4 bits, the nine matrices apart: {} entries in the busiest PEs, {} cycles one after the other",
+        grouped(singles.iter().map(|s| s.matrix.entries_per_pe.iter().copied().max().unwrap_or(0)).sum()),
+        grouped(singles.iter().map(|s| s.cycles as usize).sum())
+    ));
     if !verilator {
         notes.push(hardware::WITHOUT.into());
     }
@@ -101,6 +111,13 @@ fn describe(config: &str, case: &Case, steady: &Steady) -> String {
         }
     }
     text
+}
+
+/// What other numbers of columns that wait for the projection would take.
+fn held_back(case: &Case) -> Result<String> {
+    let found =
+        HOLD.iter().map(|hold| Ok(format!("{hold}: {}", grouped(case.steady_with_hold(*hold)? as usize)))).collect::<Result<Vec<_>>>()?;
+    Ok(format!("fifo {}, columns of x held back and cycles by the cycle model: {}", case.variant.fifo, found.join(", ")))
 }
 
 pub(super) fn pruning_name(pruning: Pruning) -> &'static str {

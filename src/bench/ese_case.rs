@@ -2,12 +2,14 @@
 
 use super::streams::{Compare, Judged, Machine};
 use super::synthetic::Random;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use lacuna_compress::model::Recurrent;
 use lacuna_compress::recurrent::{
     compile_recurrent_with, synthetic, synthetic_ranges, CompiledRecurrent, Density, Pruning, RecurrentCalibration, RecurrentSettings,
     Shape,
 };
+use lacuna_compress::spec::program::{Op, Source};
+use lacuna_compress::spec::Section;
 use lacuna_sim::golden::Recurrent as Golden;
 use lacuna_sim::perf_ese::EseNetwork;
 
@@ -31,13 +33,12 @@ pub struct Variant {
     /// `None`: so many that nothing is padded.
     pub run_bits: Option<usize>,
     pub pruning: Pruning,
-    pub hold: Option<usize>,
 }
 
 impl Variant {
     /// Load-balanced, the best encoding.
     pub fn best(pes: usize, channels: usize, fifo: usize) -> Variant {
-        Variant { pes, channels, fifo, run_bits: None, pruning: Pruning::LoadBalanced, hold: None }
+        Variant { pes, channels, fifo, run_bits: None, pruning: Pruning::LoadBalanced }
     }
 
     pub fn compile(&self, network: &Recurrent) -> Result<Case> {
@@ -48,7 +49,6 @@ impl Variant {
             run_bits: self.run_bits,
             pruning: self.pruning,
             density: Density::uniform(network, DENSITY),
-            hold_columns: self.hold,
             ..RecurrentSettings::default()
         };
         let ranges = synthetic_ranges(network);
@@ -106,6 +106,17 @@ impl Case {
         let distances: Vec<u64> = judged.ends.windows(2).map(|e| e[1] - e[0]).collect();
         let cycles = distances.get(STEADY).and_then(|d| d.iter().copied().max()).unwrap_or(u64::MAX);
         Ok(Steady { cycles, model, judged: Some(judged) })
+    }
+
+    /// Cycles of a step by the cycle model if another number of input columns were held back.
+    pub fn steady_with_hold(&self, hold: usize) -> Result<u64> {
+        let (mut image, inputs) = (self.compiled.model.image.clone(), self.compiled.model.network.input_size);
+        let words = image.sections.get_mut(&Section::Layers).context("an image without a program")?;
+        let ops = Op::read_all(words);
+        let first = ops.iter().position(|op| op.source == Source::Ahead && op.columns < inputs);
+        let first = first.context("a program that holds nothing back")?;
+        Op { columns: inputs.saturating_sub(hold).max(1), ..ops[first] }.write(words, first);
+        Ok(EseNetwork::new(&Golden::new(&image)?).steady())
     }
 
     /// Weights that are not zero over PEs and cycles.

@@ -40,7 +40,7 @@ pub fn run() -> Result<Outcome> {
     tools::run(&yosys, &["-q", "-s", "synth.ys"], folder.path())?;
     spinner.finish_and_clear();
     let text = std::fs::read_to_string(folder.path().join("stat.json")).context("what Yosys counted")?;
-    let report: Value = serde_json::from_str(&text).context("what Yosys counted")?;
+    let report = parse(&text).context("what Yosys counted")?;
     let all = of(&report, &design.top)?;
     let per_pe = all.map(|n| n / PES as f64);
     let rows = vec![row("xcup, Yosys", PES, per_pe), row("ESE, XCKU060, published", PES, PAPER)];
@@ -64,6 +64,15 @@ pub fn run() -> Result<Outcome> {
 pub(super) fn row(design: &str, pes: usize, per_pe: [f64; 4]) -> Row {
     let row = Row::new().with("design", design).with("pes", pes);
     KEYS.into_iter().zip(per_pe).fold(row, |row, (key, value)| row.with(key, rounded(value, 2)))
+}
+
+/// The modules of a report. Yosys 0.23 writes the hierarchy as plain text behind them, which is left out.
+pub(super) fn parse(text: &str) -> Result<Value> {
+    let whole = match text.find("\n   },") {
+        Some(end) => format!("{}\n   }}\n}}", &text[..end]),
+        None => text.to_string(),
+    };
+    Ok(serde_json::from_str(&whole)?)
 }
 
 /// What a module of Yosys's report takes with all below it: LUT, FF, BRAM36, DSP.

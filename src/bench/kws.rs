@@ -3,47 +3,18 @@
 use super::hardware;
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use super::streams::{Compare, Machine};
-use crate::audio::{self, Features, LABELS};
-use crate::staged::Scratch;
+use crate::audio;
+use crate::pipeline::recurrent::quantize;
+use crate::speech::{self, likeliest, Bundled, Heard};
 use crate::term;
 use anyhow::{bail, Context, Result};
-use lacuna_compress::config::Config;
-use lacuna_compress::import::load_recurrent;
-use lacuna_compress::inputs::load_inputs;
-use lacuna_compress::model::Recurrent;
-use lacuna_compress::recurrent::{compile_recurrent, CompiledRecurrent, RecurrentSettings};
+use lacuna_compress::recurrent::CompiledRecurrent;
+use lacuna_compress::spec::WeightForm;
 use lacuna_sim::golden::Recurrent as Golden;
-use lacuna_sim::reference::LstmReference;
-use std::fs;
 
-const PES: usize = 4;
 const BITS: usize = 12;
 
-/// What is bundled of a model.
-struct Bundle {
-    name: &'static str,
-    features: Features,
-    config: (&'static str, &'static str),
-    model: (&'static str, &'static [u8]),
-    calibration: (&'static str, &'static [u8]),
-}
-
-const BUNDLES: [Bundle; 2] = [
-    Bundle {
-        name: "LSTM_S",
-        features: audio::LSTM_S,
-        config: ("lstm_s.toml", include_str!("../demo/speech/lstm_s.toml")),
-        model: ("LSTM_S.safetensors", include_bytes!("../demo/speech/LSTM_S.safetensors")),
-        calibration: ("lstm_s-calibration.npy", include_bytes!("../demo/speech/lstm_s-calibration.npy")),
-    },
-    Bundle {
-        name: "Basic_LSTM_S",
-        features: audio::BASIC_LSTM_S,
-        config: ("basic_lstm_s.toml", include_str!("../demo/speech/basic_lstm_s.toml")),
-        model: ("Basic_LSTM_S.safetensors", include_bytes!("../demo/speech/Basic_LSTM_S.safetensors")),
-        calibration: ("basic_lstm_s-calibration.npy", include_bytes!("../demo/speech/basic_lstm_s-calibration.npy")),
-    },
-];
+const BUNDLES: [Bundled; 2] = [speech::PROJECTED, speech::BASIC];
 
 /// The clips, and whether the float networks are sure of what they hear: on silence they are near a tie.
 const CLIPS: [(&str, &[u8], bool); 4] = [
@@ -53,32 +24,13 @@ const CLIPS: [(&str, &[u8], bool); 4] = [
     ("silence", include_bytes!("../demo/speech/silence.wav"), false),
 ];
 
-/// What a network says at the end of a clip.
-struct Heard {
-    word: usize,
-    probabilities: Vec<f64>,
-}
-
-impl Heard {
-    fn new(logits: &[f64]) -> Heard {
-        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let parts: Vec<f64> = logits.iter().map(|l| (l - most).exp()).collect();
-        let sum: f64 = parts.iter().sum();
-        let probabilities: Vec<f64> = parts.iter().map(|p| p / sum).collect();
-        let word = (0..probabilities.len()).fold(0, |best, i| if probabilities[i] > probabilities[best] { i } else { best });
-        Heard { word, probabilities }
-    }
-    fn text(&self) -> &'static str {
-        LABELS.get(self.word).copied().unwrap_or("?")
-    }
-}
-
 struct Measured {
     model: &'static str,
     clip: &'static str,
     sure: bool,
-    heard: Heard,
-    reference: Heard,
+    /// Of each label, by the hardware and by the float network.
+    heard: Vec<f64>,
+    reference: Vec<f64>,
     /// By the float network of the quantized weights.
     weights_only: f64,
     exact: bool,
@@ -87,24 +39,24 @@ struct Measured {
 pub fn run() -> Result<Outcome> {
     let verilator = hardware::available()?;
     let bar = term::progress("clips", BUNDLES.len() * CLIPS.len());
-    let mut notes = vec![format!("{PES} PEs, {BITS}-bit weights, every weight kept; c, h and y of every step compared")];
+    let mut notes = vec![format!("{BITS}-bit weights, every weight kept; c, h and y of every step compared")];
     let mut measured = vec![];
     for bundle in &BUNDLES {
-        let (network, compiled) = bundle.compile().with_context(|| bundle.name)?;
-        let (reference, rounded_weights) = (LstmReference::new(&network), LstmReference::new(&compiled.quantized));
+        let compressed = bundle.compress()?;
+        let compiled = &compressed.compiled;
         let model = &compiled.model;
+        let arch = model.arch();
+        if (arch.weights, arch.weight_bits) != (WeightForm::Direct, BITS) {
+            bail!("{}: found {} bits a weight, expected {BITS}, direct", bundle.name, arch.weight_bits);
+        }
         let golden = Golden::new(&model.image)?;
         let mut machine = if verilator { Machine::new(model)? } else { None };
-        notes.push(formats(bundle.name, &compiled));
+        notes.push(formats(bundle.name, compiled));
         for (clip, bytes, sure) in CLIPS {
             let sound = audio::read_clip(bytes, Some(bytes.len() as u64)).with_context(|| clip)?;
-            let frames = bundle.features.mfcc(&sound.samples);
-            let steps = frames.iter().map(|f| model.quantize_input(f)).collect::<Result<Vec<_>, _>>()?;
-            let float = |network: &LstmReference| {
-                let outputs = network.run(&mut network.state(), &frames);
-                Heard::new(outputs.last().map_or(&[], Vec::as_slice))
-            };
-            let (expected, with_weights) = (float(&reference), float(&rounded_weights));
+            let clip_heard = Heard::new(clip.to_string(), &sound, bundle.features);
+            let steps = quantize(model, &clip_heard.frames)?;
+            let (reference, with_weights) = (clip_heard.reference(&compressed.network), clip_heard.reference(&compiled.quantized));
             let (logits, exact) = match &mut machine {
                 Some(machine) => {
                     let judged = machine.run(&[steps], Compare::EveryState)?;
@@ -113,14 +65,13 @@ pub fn run() -> Result<Outcome> {
                 }
                 None => (last_of_golden(&golden, &steps)?, false),
             };
-            let logits: Vec<f64> = model.dequantize_output(&logits).iter().map(|v| f64::from(*v)).collect();
             measured.push(Measured {
                 model: bundle.name,
                 clip,
                 sure,
-                heard: Heard::new(&logits),
-                weights_only: with_weights.probabilities.get(expected.word).copied().unwrap_or(f64::NAN),
-                reference: expected,
+                heard: speech::probabilities(&model.dequantize_output(&logits)),
+                weights_only: of_word(&with_weights, &reference),
+                reference,
                 exact,
             });
             bar.inc(1);
@@ -135,22 +86,27 @@ pub fn run() -> Result<Outcome> {
 
 impl Measured {
     fn probability(&self) -> f64 {
-        self.heard.probabilities.get(self.reference.word).copied().unwrap_or(f64::NAN)
+        of_word(&self.heard, &self.reference)
     }
     fn reference_probability(&self) -> f64 {
-        self.reference.probabilities.get(self.reference.word).copied().unwrap_or(f64::NAN)
+        of_word(&self.reference, &self.reference)
     }
     fn row(&self) -> Row {
         row(&Cells {
             model: self.model,
             clip: self.clip,
-            word: self.heard.text(),
-            reference_word: self.reference.text(),
+            word: speech::word(&self.heard),
+            reference_word: speech::word(&self.reference),
             probability: self.probability(),
             reference_probability: self.reference_probability(),
             bit_exact: self.exact,
         })
     }
+}
+
+/// The probability of the reference's word.
+fn of_word(probabilities: &[f64], reference: &[f64]) -> f64 {
+    probabilities.get(likeliest(reference)).copied().unwrap_or(f64::NAN)
 }
 
 /// The values of a row.
@@ -177,7 +133,7 @@ pub(super) fn row(cells: &Cells) -> Row {
 
 fn checks(measured: &[Measured], verilator: bool) -> Vec<Check> {
     let sure = || measured.iter().filter(|m| m.sure);
-    let same = sure().filter(|m| m.heard.word == m.reference.word).count();
+    let same = sure().filter(|m| likeliest(&m.heard) == likeliest(&m.reference)).count();
     let worst = |of: fn(&Measured) -> f64| measured.iter().map(|m| (of(m) - m.reference_probability()).abs()).fold(0.0, f64::max);
     let exact = verilator.then(|| measured.iter().filter(|m| m.exact).count() as f64);
     vec![
@@ -191,7 +147,11 @@ fn checks(measured: &[Measured], verilator: bool) -> Vec<Check> {
 /// `LSTM_S: fraction bits input 7, lstm c 10, ...`
 fn formats(name: &str, compiled: &CompiledRecurrent) -> String {
     let vectors: Vec<String> = compiled.report.vectors.iter().map(|v| format!("{} {}", v.name, v.fraction)).collect();
-    format!("{name}: fraction bits {}; limit of the distance below: float with these weights", vectors.join(", "))
+    format!(
+        "{name} on {} PEs: fraction bits {}; limit of the distance: float with these weights",
+        compiled.model.arch().pes,
+        vectors.join(", ")
+    )
 }
 
 fn last_of_golden(golden: &Golden, steps: &[Vec<i16>]) -> Result<Vec<i16>> {
@@ -201,23 +161,4 @@ fn last_of_golden(golden: &Golden, steps: &[Vec<i16>]) -> Result<Vec<i16>> {
         last = golden.step(&mut state, step)?.output;
     }
     Ok(last)
-}
-
-impl Bundle {
-    /// The float network, and what is compiled of it.
-    fn compile(&self) -> Result<(Recurrent, CompiledRecurrent)> {
-        let folder = Scratch::new(&std::env::temp_dir())?;
-        let write = |(name, bytes): (&str, &[u8])| fs::write(folder.path().join(name), bytes).with_context(|| name.to_string());
-        write(self.model)?;
-        write(self.calibration)?;
-        let config = Config::parse(self.config.1, &folder.path().join(self.config.0))?;
-        let mut networks = load_recurrent(&config)?;
-        let (Some(network), true) = (networks.pop(), networks.is_empty()) else { bail!("expected a network of one direction") };
-        let samples = load_inputs(&folder.path().join(self.calibration.0), None, 1.0, 0.0)?;
-        let inputs = network.inputs();
-        let sequences: Vec<Vec<Vec<f32>>> = samples.iter().map(|s| s.chunks_exact(inputs).map(<[f32]>::to_vec).collect()).collect();
-        let settings = RecurrentSettings { pes: PES, weight_bits: BITS, ..RecurrentSettings::default() };
-        let compiled = compile_recurrent(&network, &settings, &sequences)?;
-        Ok((network, compiled))
-    }
 }

@@ -182,4 +182,9 @@ fn what_yosys_counts_is_summed_over_the_hierarchy() {
     }});
     assert_eq!(ese_fit::of(&report, "top").unwrap(), [23.0, 1.0, 3.0, 2.0]);
     assert!(ese_fit::of(&report, "none").is_err());
+
+    // as Yosys 0.23 writes it
+    let text = "{\n   \"modules\": {\n      \"\\\\top\": {\n         \"num_cells_by_type\": {\n            \"LUT2\": 3\n         }\n      }\n   },\n       pe   1\n}";
+    assert_eq!(ese_fit::of(&ese_fit::parse(text).unwrap(), "top").unwrap(), [3.0, 0.0, 0.0, 0.0]);
+    assert!(ese_fit::parse("{").is_err());
 }
