@@ -50,7 +50,7 @@ pub struct Broadcaster {
     pub active: Wire<Out>,
     pub fresh: Wire<Out>,
     pub clear_pending: Wire<In>,
-    pub clears_taken: Signal<Out, Bit>,
+    pub clears_taken: Wire<Out>,
     // the PEs
     pub accept: Signal<In, Bit>,
     pub broadcast: Signal<Out, Bit>,
@@ -99,6 +99,7 @@ pub struct Broadcaster {
     chosen: Reg,
     chosen_active: Reg,
     chosen_first: Reg,
+    beginning: Wire<Local>,
     step_active: Reg,
     step_fresh: Reg,
     // stage 1: a value is in a memory's output
@@ -176,7 +177,7 @@ impl Broadcaster {
             active: Wire::new(channels),
             fresh: Wire::new(channels),
             clear_pending: Wire::new(channels),
-            clears_taken: Default::default(),
+            clears_taken: Wire::new(channels),
             accept: Default::default(),
             broadcast: Default::default(),
             token: Default::default(),
@@ -222,6 +223,7 @@ impl Broadcaster {
             chosen: Reg::new(channels),
             chosen_active: Reg::new(channels),
             chosen_first: Reg::new(channels),
+            beginning: Wire::new(channels),
             step_active: Reg::new(channels),
             step_fresh: Reg::new(channels),
             valid_1: Flag::new(),
@@ -362,11 +364,14 @@ impl Logic for Broadcaster {
             self.chosen_active.d.next = self.mask.val() & !self.bad.val();
             self.chosen_first.d.next = self.mask.val() & !self.bad.val() & self.first.val();
         }
-        self.clears_taken.next = self.boundary.val();
+        // a channel that was taken out of the mask meanwhile sits the step out
+        self.beginning.next = self.chosen_active.q.val() & self.mask.val();
+        self.clears_taken.next = 0.into();
         if self.boundary.val() {
             self.committed.d.next = false;
             self.cursor.d.next = 0.into();
-            self.step_active.d.next = self.chosen_active.q.val();
+            self.clears_taken.next = self.beginning.val();
+            self.step_active.d.next = self.beginning.val();
             self.step_fresh.d.next = self.chosen_first.q.val() | self.clear_pending.val();
         }
         self.token_issued.next = self.issue_token.val();
@@ -459,8 +464,12 @@ impl Logic for Broadcaster {
             & !self.valid_1.q.val()
             & !self.valid_2.q.val();
         self.stall_queue.next = self.valid_2.q.val() & !self.accept.val();
-        self.stall_input.next =
-            self.in_step.val() & self.op_input.val() & !self.op_ahead.val() & !self.committed.q.val() & !self.can_commit.val();
+        self.stall_input.next = self.in_step.val()
+            & self.op_input.val()
+            & !self.op_ahead.val()
+            & !self.committed.q.val()
+            & !self.can_commit.val()
+            & self.run.val();
         self.stall_data.next = self.in_step.val() & !self.op_input.val() & self.can_1.val() & !self.issue.val() & !self.finish.val();
         self.unused.next = self.program.read_data.val().any() ^ self.stored.val().any();
         if self.clear.val() {
@@ -485,7 +494,7 @@ impl Logic for Broadcaster {
                  cycle. A token goes behind the last column of its operation, when the job of the token before it is complete.\n\
                  A step's input vectors are chosen when every channel in mask has one (one cycle), in advance if the program\n\
                  says so; a step begins when its input is out, run is high and the last token has been taken. active and\n\
-                 fresh are the flags of the step; fresh takes in clear_pending when it begins (clears_taken).\n\
+                 fresh are the flags of the step; fresh takes in clear_pending when it begins (clears_taken: the channels that begin it).\n\
                  clear drops everything and reads operation 0 again: known says that input_size is right.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")

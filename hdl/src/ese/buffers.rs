@@ -11,6 +11,7 @@ pub const POSITION_BITS: usize = 16;
 #[derive(LogicBlock)]
 pub struct ChannelBuffers {
     pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
     pub clear: Signal<In, Bit>,
     pub input_size: Wire<In>,
     // a beat of the input stream
@@ -52,6 +53,8 @@ pub struct ChannelBuffers {
     position: Reg,
     excess: Flag,
     began: Flag,
+    skipping: Flag,
+    taken: Signal<Local, Bit>,
     write_half: Flag,
     at_end: Signal<Local, Bit>,
     beyond: Signal<Local, Bit>,
@@ -78,6 +81,7 @@ impl ChannelBuffers {
         let flags = || (0..2).map(|_| Flag::new()).collect();
         ChannelBuffers {
             clock: Default::default(),
+            reset: Default::default(),
             clear: Default::default(),
             input_size: Wire::new(POSITION_BITS),
             beat: Default::default(),
@@ -114,6 +118,8 @@ impl ChannelBuffers {
             position: Reg::new(POSITION_BITS),
             excess: Flag::new(),
             began: Flag::new(),
+            skipping: Flag::new(),
+            taken: Default::default(),
             write_half: Flag::new(),
             at_end: Default::default(),
             beyond: Default::default(),
@@ -136,7 +142,7 @@ impl ChannelBuffers {
 impl Logic for ChannelBuffers {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, position, excess, began, write_half, read_half, shown_half, sent_half);
+        dff_setup!(self, clock, position, excess, began, skipping, write_half, read_half, shown_half, sent_half);
         clock!(self, clock, vectors);
 
         // receiving: a vector is good if its last beat is number input_size
@@ -144,14 +150,22 @@ impl Logic for ChannelBuffers {
         if self.write_half.q.val() {
             self.room.next = !self.full[1].q.val();
         }
+        if self.skipping.q.val() {
+            self.room.next = true;
+        }
+        // what is left of a vector that was coming in when everything was cleared is no vector
+        self.taken.next = self.beat.val() & !self.skipping.q.val();
+        if self.beat.val() & self.beat_last.val() {
+            self.skipping.d.next = false;
+        }
         self.at_end.next = self.position.q.val() + 1 == self.input_size.val();
         self.beyond.next = self.excess.q.val();
-        self.opens.next = self.beat.val() & !self.began.q.val();
-        self.completes.next = self.beat.val() & self.beat_last.val();
+        self.opens.next = self.taken.val() & !self.began.q.val();
+        self.completes.next = self.taken.val() & self.beat_last.val();
         self.wrong.next = self.beyond.val() | !self.at_end.val();
         self.ended_short.next = self.completes.val() & !self.beyond.val() & !self.at_end.val();
         self.ended_long.next = self.completes.val() & self.beyond.val();
-        if self.beat.val() {
+        if self.taken.val() {
             self.began.d.next = true;
             self.position.d.next = self.position.q.val() + 1;
             if self.at_end.val() | self.beyond.val() {
@@ -169,7 +183,7 @@ impl Logic for ChannelBuffers {
             self.inputs[h].clock.next = self.clock.val();
             self.inputs[h].read_enable.next = self.input_read.val() & (self.read_half.q.val() == (h == 1));
             self.inputs[h].read_address.next = bit_cast_to(self.input_position.val(), self._input_address);
-            self.inputs[h].write_enable.next = self.beat.val() & !self.beyond.val() & (self.write_half.q.val() == (h == 1));
+            self.inputs[h].write_enable.next = self.taken.val() & !self.beyond.val() & (self.write_half.q.val() == (h == 1));
             self.inputs[h].write_address.next = bit_cast_to(self.position.q.val(), self._input_address);
             self.inputs[h].write_data.next = self.beat_data.val();
             if self.opens.val() & (self.write_half.q.val() == (h == 1)) {
@@ -237,11 +251,17 @@ impl Logic for ChannelBuffers {
         }
         self.unused.next = self.output_write_position.val().any() ^ self.output_read_position.val().any() ^ self.input_position.val().any();
         if self.clear.val() {
+            if self.began.q.val() {
+                self.skipping.d.next = true;
+            }
             self.position.d.next = 0.into();
             self.excess.d.next = false;
             self.began.d.next = false;
             self.write_half.d.next = false;
             self.read_half.d.next = false;
+        }
+        if self.reset.val() {
+            self.skipping.d.next = false;
         }
     }
     fn timing(&self) -> Vec<TimingInfo> {
@@ -252,7 +272,8 @@ impl Logic for ChannelBuffers {
                  beat comes only while room is high. A vector whose last beat is not number input_size counts as received\n\
                  (ready), but as bad; beats beyond input_size are dropped. first is what beat_first was on the vector's\n\
                  first beat. The oldest received vector is the one that ready, bad, first and input_read see, until consume.\n\
-                 All reads take one cycle and hold until the next one of their kind. clear forgets the input vectors.",
+                 All reads take one cycle and hold until the next one of their kind. clear forgets the input vectors;\n\
+                 one that was coming in is dropped to its last beat, unless with reset.",
             )
             .into_timing()
     }

@@ -30,7 +30,7 @@ pub struct Control {
     pub array_idle: Signal<In, Bit>,
     pub complete: Signal<In, Bit>,
     pub drain_busy: Signal<In, Bit>,
-    pub clears_taken: Signal<In, Bit>,
+    pub clears_taken: Wire<In>,
     pub step_done: Signal<In, Bit>,
     pub stall_queue: Signal<In, Bit>,
     pub stall_input: Signal<In, Bit>,
@@ -55,6 +55,7 @@ pub struct Control {
     running: Flag,
     was_valid: Flag,
     pending: Reg,
+    sweeping: Reg,
     address: Reg,
     resting: Signal<Local, Bit>,
     counting: Signal<Local, Bit>,
@@ -85,7 +86,7 @@ impl Control {
             array_idle: Default::default(),
             complete: Default::default(),
             drain_busy: Default::default(),
-            clears_taken: Default::default(),
+            clears_taken: Wire::new(channels),
             step_done: Default::default(),
             stall_queue: Default::default(),
             stall_input: Default::default(),
@@ -110,6 +111,7 @@ impl Control {
             running: Flag::new(),
             was_valid: Flag::new(),
             pending: Reg::new(channels),
+            sweeping: Reg::new(channels),
             address: Reg::new(POSITION_BITS),
             resting: Default::default(),
             counting: Default::default(),
@@ -128,7 +130,7 @@ impl Control {
 impl Logic for Control {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, mode, running, was_valid, pending, address);
+        dff_setup!(self, clock, mode, running, was_valid, pending, sweeping, address);
         dff_setup!(self, clock, cycle_count, step_count, queue_count, input_count, data_count, output_count);
         self.resting.next =
             self.broadcaster_rests.val() & self.array_idle.val() & self.complete.val() & !self.drain_busy.val() & !self.running.q.val();
@@ -140,10 +142,8 @@ impl Logic for Control {
         self.sweep_address.next = self.address.q.val();
         self.counting.next = false;
         self.was_valid.d.next = self.weights_valid.val();
-        self.pending.d.next = self.pending.q.val() | self.clear_state.val();
-        if self.clears_taken.val() {
-            self.pending.d.next = self.clear_state.val();
-        }
+        // a mark stays until the channel begins a step or is swept; one made in that cycle is for the next time
+        self.pending.d.next = (self.pending.q.val() & !self.clears_taken.val()) | self.clear_state.val();
         match self.mode.q.val() {
             Mode::Flush => {
                 self.clear.next = true;
@@ -170,16 +170,16 @@ impl Logic for Control {
                 } else if self.stop.val() {
                     self.running.d.next = false;
                 } else if self.resting.val() & self.pending.q.val().any() {
+                    self.sweeping.d.next = self.pending.q.val();
                     self.mode.d.next = Mode::Sweep;
                 }
             }
             Mode::Sweep => {
                 self.sweep.next = true;
-                self.sweep_mask.next = self.pending.q.val();
+                self.sweep_mask.next = self.sweeping.q.val();
                 self.address.d.next = self.address.q.val() + 1;
-                self.pending.d.next = self.pending.q.val();
                 if self.address.q.val() == self.last_address.val() {
-                    self.pending.d.next = 0.into();
+                    self.pending.d.next = (self.pending.q.val() & !self.sweeping.q.val()) | self.clear_state.val();
                     self.mode.d.next = Mode::Ready;
                 }
             }
@@ -210,7 +210,7 @@ impl Logic for Control {
             self.running.d.next = false;
         }
         self.run.next = self.running.q.val();
-        self.clear_pending.next = self.pending.q.val() | self.clear_state.val();
+        self.clear_pending.next = self.pending.q.val();
         self.busy.next = (self.mode.q.val() != Mode::Ready) | !self.resting.val() | self.pending.q.val().any();
         self.computing.next = self.counting.val();
         self.cycles.next = self.cycle_count.q.val();

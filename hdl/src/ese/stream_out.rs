@@ -9,7 +9,7 @@ pub const DEST_BITS: usize = 5;
 #[derive(LogicBlock)]
 pub struct StreamOut {
     pub clock: Signal<In, Clock>,
-    pub clear: Signal<In, Bit>,
+    pub reset: Signal<In, Bit>,
     pub write: Signal<In, Bit>,
     pub write_position: Wire<In>,
     pub write_half: Signal<Out, Bit>,
@@ -28,7 +28,7 @@ pub struct StreamOut {
     written: Reg,
     full: Vec<Flag>,
     masks: Vec<Reg>,
-    last_index: Reg,
+    last_index: Vec<Reg>,
     // being sent
     sent_half: Flag,
     sending: Flag,
@@ -49,7 +49,7 @@ impl StreamOut {
     pub fn new(channels: usize) -> StreamOut {
         StreamOut {
             clock: Default::default(),
-            clear: Default::default(),
+            reset: Default::default(),
             write: Default::default(),
             write_position: Wire::new(POSITION_BITS),
             write_half: Default::default(),
@@ -67,7 +67,7 @@ impl StreamOut {
             written: Reg::new(POSITION_BITS),
             full: (0..2).map(|_| Flag::new()).collect(),
             masks: (0..2).map(|_| Reg::new(channels)).collect(),
-            last_index: Reg::new(POSITION_BITS),
+            last_index: (0..2).map(|_| Reg::new(POSITION_BITS)).collect(),
             sent_half: Flag::new(),
             sending: Flag::new(),
             rest: Reg::new(channels),
@@ -87,7 +87,7 @@ impl StreamOut {
 impl Logic for StreamOut {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, half, written, last_index, sent_half, sending, rest, channel, position, valid, dest, last);
+        dff_setup!(self, clock, half, written, sent_half, sending, rest, channel, position, valid, dest, last);
         // written half by half; one nobody takes part in is not sent
         self.room.next = !self.full[0].q.val();
         if self.half.q.val() {
@@ -106,22 +106,24 @@ impl Logic for StreamOut {
         for h in 0..2 {
             self.full[h].clock.next = self.clock.val();
             self.masks[h].clock.next = self.clock.val();
+            self.last_index[h].clock.next = self.clock.val();
+            self.last_index[h].d.next = self.last_index[h].q.val();
             self.full[h].d.next = self.full[h].q.val();
             self.masks[h].d.next = self.masks[h].q.val();
             if self.done.val() & self.mask.val().any() & (self.half.q.val() == (h == 1)) {
                 self.full[h].d.next = true;
                 self.masks[h].d.next = self.mask.val();
+                self.last_index[h].d.next = self.written.q.val();
             }
             if self.sending.q.val() & !self.rest.q.val().any() & (self.sent_half.q.val() == (h == 1)) {
                 self.full[h].d.next = false;
             }
-            if self.clear.val() {
+            if self.reset.val() {
                 self.full[h].d.next = false;
             }
         }
         if self.done.val() & self.mask.val().any() {
             self.half.d.next = !self.half.q.val();
-            self.last_index.d.next = self.written.q.val();
         }
 
         // sent channel by channel
@@ -129,7 +131,10 @@ impl Logic for StreamOut {
         self.read.next = self.sending.q.val() & self.rest.q.val().get_bit(0) & self.can.val();
         self.read_half.next = self.sent_half.q.val();
         self.read_position.next = self.position.q.val();
-        self.ends.next = self.position.q.val() == self.last_index.q.val();
+        self.ends.next = self.position.q.val() == self.last_index[0].q.val();
+        if self.sent_half.q.val() {
+            self.ends.next = self.position.q.val() == self.last_index[1].q.val();
+        }
         if self.can.val() {
             self.valid.d.next = self.read.val();
         }
@@ -151,7 +156,7 @@ impl Logic for StreamOut {
             self.channel.d.next = self.channel.q.val() + 1;
             self.position.d.next = 0.into();
         }
-        if self.clear.val() {
+        if self.reset.val() {
             self.half.d.next = false;
             self.sent_half.d.next = false;
             self.sending.d.next = false;
@@ -169,7 +174,8 @@ impl Logic for StreamOut {
                  Results are written to half write_half of the channels' output memories while room is high; done, in the\n\
                  cycle after the last write or later, hands the half over with the mask of the channels that have a vector.\n\
                  The data of a beat is in the output memory of channel tdest, a cycle after read; it stays until it is taken.\n\
-                 A channel without a vector costs a cycle, a beat no more than one. clear drops everything.",
+                 A channel without a vector costs a cycle, a beat no more than one. Results of finished\n\
+                 steps are sent whatever becomes of the steps after them; only reset drops them.",
             )
             .into_timing()
     }

@@ -251,6 +251,7 @@ impl Logic for Ese {
         self.s_axis_tready.next = self.open.val() & self.has_room.val();
         for c in 0..(self._channels) {
             self.channel[c].clock.next = self.clock.val();
+            self.channel[c].reset.next = self.reset.val();
             self.channel[c].clear.next = self.control.clear.val();
             self.channel[c].input_size.next = self.broadcaster.input_size.val();
             self.channel[c].beat.next = self.s_axis_tvalid.val() & self.open.val() & self.chosen[c].val() & self.channel[c].room.val();
@@ -311,7 +312,7 @@ impl Logic for Ese {
         self.host.wrong_channel[0].next = self.s_axis_tvalid.val() & self.open.val() & !self.known_channel.val();
 
         // the output stream
-        self.stream_out.clear.next = self.control.clear.val();
+        self.stream_out.reset.next = self.reset.val();
         self.stream_out.write.next = self.drain.out_write.val();
         self.stream_out.write_position.next = self.drain.out_address.val();
         self.stream_out.done.next = self.drain.out_done.val();
