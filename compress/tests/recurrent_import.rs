@@ -95,8 +95,13 @@ output_axis = 1
 
 /// A safetensors file of 32-bit floats, 0, 1, 2 ..., in a new folder.
 fn safetensors_with(tensors: &[(&str, &[usize])]) -> (tempfile::TempDir, Config) {
+    safetensors_of(tensors, |_, k| k as f32)
+}
+
+/// The same with `value` of a tensor's name and an element's number.
+fn safetensors_of(tensors: &[(&str, &[usize])], value: impl Fn(&str, usize) -> f32) -> (tempfile::TempDir, Config) {
     let raw: Vec<Vec<u8>> =
-        tensors.iter().map(|t| (0..t.1.iter().product()).flat_map(|k: usize| (k as f32).to_le_bytes()).collect()).collect();
+        tensors.iter().map(|t| (0..t.1.iter().product()).flat_map(|k: usize| value(t.0, k).to_le_bytes()).collect()).collect();
     let views = tensors.iter().zip(&raw).map(|(t, raw)| (t.0, TensorView::new(Dtype::F32, t.1.to_vec(), raw).unwrap()));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("m.safetensors"), safetensors::serialize(views, None).unwrap()).unwrap();
@@ -206,6 +211,53 @@ fn wrong_tensors_are_named_with_what_was_found_and_expected() {
     let text = refused(pytorch("l", "ih", "gone"));
     assert!(text.starts_with("tensor `gone` (weight_hh of lstm l): found no such tensor, expected one of bias, diag,"), "{text}");
     assert!(refused(LstmConfig { bias_ih: some("bias"), ..pytorch("l", "", "hh") }).contains("weight_ih of lstm l"));
+}
+
+#[test]
+fn biases_whose_sum_is_not_finite_are_refused() {
+    // weights of zero, biases of 3e38 at 7
+    let (_folder, mut config) =
+        safetensors_of(&[("ih", &[12, 5]), ("hh", &[12, 3]), ("a", &[12]), ("b", &[12]), ("kernel", &[7, 12])], |name, k| {
+            if name.len() == 1 && k == 7 {
+                3e38
+            } else {
+                0.0
+            }
+        });
+    let mut refused = |lstm: LstmConfig| {
+        config.model.lstm = vec![lstm];
+        load_recurrent(&config).map_err(|e| e.to_string().split_once("m.safetensors: ").unwrap().1.to_string()).err()
+    };
+    let torch = |b: Option<String>| LstmConfig { bias_ih: some("a"), bias_hh: b, ..pytorch("l", "ih", "hh") };
+    let expected = "tensor `b` (bias_hh of lstm l): found 3e38 at [7], and 3e38 there in bias_ih, expected a finite 32-bit sum of the two";
+    assert_eq!(refused(torch(some("b"))), some(expected));
+    assert_eq!(refused(torch(None)), None);
+    // gate f is the third block, 6 to 8
+    let tf = |forget_bias: f64| LstmConfig { forget_bias: Some(forget_bias), ..tensorflow("l", "kernel", "a") };
+    for (forget_bias, found) in [(1e38, "3e38 at [7], and a forget_bias of 1e38"), (-1e300, "0e0 at [6], and a forget_bias of -1e300")] {
+        let expected = format!("tensor `a` (bias of lstm l): found {found}, expected a finite 32-bit sum of the two");
+        assert_eq!(refused(tf(forget_bias)), Some(expected));
+    }
+    assert_eq!(refused(tf(-1e38)), None);
+}
+
+#[test]
+fn a_sigmoid_candidate_is_no_option_of_pytorch() {
+    let parse =
+        |format: &str| Config::parse(&format!("[[model.lstm]]\nname = \"l\"\ncandidate = \"sigmoid\"\n{format}"), Path::new("n.toml"));
+    let text = parse("format = \"pytorch\"\ngates = \"ifgo\"\nweight_ih = \"a\"\nweight_hh = \"b\"").unwrap_err().to_string();
+    let expected = "lstm 1 (l): candidate is \"sigmoid\", expected \"tanh\" with format pytorch: torch.nn.LSTM has no other";
+    assert!(text.ends_with(expected), "{text}");
+    parse("format = \"tensorflow\"\ngates = \"ijfo\"\nkernel = \"a\"\nbias = \"b\"\nforget_bias = 1.0").unwrap();
+}
+
+#[test]
+fn the_states_of_a_whole_graph_come_from_outside() {
+    let mut config = Config { folder: data("dtln"), ..Config::default() };
+    config.model.file = "model_1.onnx".into();
+    config.model.lstm = ["lstm_4", "lstm_5"].map(|n| LstmConfig { node: some(n), ..LstmConfig::new("", LstmFormat::Onnx) }).to_vec();
+    let sizes: Vec<_> = load_recurrent(&config).unwrap()[0].lstm.iter().map(|l| (l.inputs(), l.cells())).collect();
+    assert_eq!(sizes, [(257, 128), (128, 128)]);
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub struct LstmConfig {
     pub node: Option<String>,
     /// None: forward; of a node, as it says.
     pub direction: Option<Direction>,
-    /// None: tanh. A node says it itself.
+    /// None: tanh, the only one of PyTorch. A node says it itself.
     pub candidate: Option<Candidate>,
     /// Share of weights to keep, 0 to 1; none leaves the layer as it is.
     pub density: Option<f64>,
@@ -200,6 +200,9 @@ impl LstmConfig {
         }
         if self.format == LstmFormat::Onnx && self.candidate.is_some() {
             return Err(format!("{where_}: found candidate, expected none with format onnx: the node's activations say it"));
+        }
+        if self.format == LstmFormat::PyTorch && self.candidate == Some(Candidate::Sigmoid) {
+            return Err(format!("{where_}: candidate is \"sigmoid\", expected \"tanh\" with format pytorch: torch.nn.LSTM has no other"));
         }
         self.tensors().check(where_, self.format)?;
         let bidirectional = self.direction == Some(Direction::Bidirectional);

@@ -1,11 +1,12 @@
 //! Nodes of an ONNX graph with their constant weights.
 //!
 //! A node is looked up by its name and only its own inputs count: what leads to it and away from it is not read, but for
-//! the bias behind a MatMul. Whatever the bytes of a file are, reading it ends in weights or in an [`Error`].
+//! the bias behind a MatMul and the origin of an LSTM's initial state. Whatever the bytes of a file are, reading it ends in weights or in an [`Error`].
 
 mod dense;
 mod lstm;
 mod proto;
+mod state;
 
 pub use lstm::{load_onnx_lstm, OnnxLstm};
 
@@ -17,10 +18,23 @@ use proto::Node;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
+/// Types of elements of 16 to 64-bit floating point.
+const FLOATS: [(i32, Kind); 3] = [(proto::FLOAT, Kind::F32), (proto::FLOAT16, Kind::F16), (proto::DOUBLE, Kind::F64)];
+
+fn type_name(number: i32) -> String {
+    let name = usize::try_from(number).ok().and_then(|n| proto::DATA_TYPES.get(n));
+    name.map_or(format!("number {number}"), |n| n.to_string())
+}
+
 /// The main graph of a file. Subgraphs and functions are not searched.
 pub(super) struct Graph {
     path: PathBuf,
     graph: proto::Graph,
+}
+
+/// Whether the operator is one of ONNX itself.
+fn standard(node: &Node) -> bool {
+    matches!(node.domain.as_str(), "" | "ai.onnx")
 }
 
 /// The name of a node; without one that of its first output, which is unique in a graph.
@@ -43,7 +57,6 @@ impl Graph {
     /// The one node called `name` whose operator is among `operators`.
     fn find(&self, name: &str, operators: &[&str]) -> Result<&Node, Error> {
         let of = operators.join(" or ");
-        let standard = |node: &Node| matches!(node.domain.as_str(), "" | "ai.onnx");
         let candidates = || self.graph.node.iter().filter(|n| operators.contains(&n.op_type.as_str()) && standard(n));
         let mut named = candidates().filter(|n| label(n) == name);
         let found = match (named.next(), named.next()) {
@@ -95,7 +108,7 @@ impl Graph {
 
     /// The elements of a constant of 16 to 64-bit floating point.
     fn floats(&self, source: &Source) -> Result<Array, Error> {
-        self.array(source, &[(proto::FLOAT, Kind::F32), (proto::FLOAT16, Kind::F16), (proto::DOUBLE, Kind::F64)])
+        self.array(source, &FLOATS)
     }
 
     /// The elements of a constant of 32-bit integers.
@@ -107,13 +120,14 @@ impl Graph {
         let stored = self
             .constant(source.tensor)
             .ok_or_else(|| source.wrong("a value that the graph computes".into(), "an initializer or a Constant node's value".into()))?;
-        let name = |number: i32| {
-            let name = usize::try_from(number).ok().and_then(|n| proto::DATA_TYPES.get(n));
-            name.map_or(format!("number {number}"), |n| n.to_string())
-        };
+        self.elements(stored, source, types)
+    }
+
+    /// The elements of `stored`, which `source` names in messages.
+    fn elements(&self, stored: &proto::Tensor, source: &Source, types: &[(i32, Kind)]) -> Result<Array, Error> {
         let Some((_, kind)) = types.iter().find(|(number, _)| *number == stored.data_type) else {
-            let expected: Vec<String> = types.iter().map(|(number, _)| name(*number)).collect();
-            return Err(source.wrong(format!("type {}", name(stored.data_type)), expected.join(", ")));
+            let expected: Vec<String> = types.iter().map(|(number, _)| type_name(*number)).collect();
+            return Err(source.wrong(format!("type {}", type_name(stored.data_type)), expected.join(", ")));
         };
         if stored.segment.is_some() {
             return Err(source.wrong("a segment of a tensor".into(), "a whole tensor".into()));
@@ -126,7 +140,7 @@ impl Graph {
         };
         let length = shape.iter().try_fold(kind.bytes(), |n, axis| n.checked_mul(*axis));
         if length != Some(bytes.len()) {
-            let found = format!("{} bytes for shape {} of {}", grouped(bytes.len()), shape_text(&shape), name(stored.data_type));
+            let found = format!("{} bytes for shape {} of {}", grouped(bytes.len()), shape_text(&shape), type_name(stored.data_type));
             return Err(source.wrong(found, length.map_or("fewer elements".into(), |l| format!("{} bytes", grouped(l)))));
         }
         Ok(Array::new(shape, *kind, bytes))

@@ -64,7 +64,7 @@ fn load_lstm(file: &mut ModelFile, layer: &LstmConfig) -> Result<(Direction, Vec
     match (file, &layer.node) {
         (ModelFile::Onnx(graph), Some(node)) => {
             let found = graph.lstm(node, layer.label())?;
-            graph.starts_at_zero(node, &found)?;
+            graph.sequences_are_plain(node)?;
             match layer.direction {
                 Some(direction) if direction != found.direction => {
                     Err(wrong(format!("found direction {} in the node, expected {}", name(found.direction), name(direction))))
@@ -137,7 +137,14 @@ impl Tensors<'_> {
         for (tensor, key) in [(&t.bias_ih, "bias_ih"), (&t.bias_hh, "bias_hh")] {
             if let Some(tensor) = tensor {
                 let values = self.vector(tensor, key, 4 * cells)?;
-                bias.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                for (k, (sum, value)) in bias.iter_mut().zip(values).enumerate() {
+                    let before = *sum;
+                    *sum += value;
+                    if !sum.is_finite() {
+                        let found = format!("{value:e} at [{k}], and {before:e} there in bias_ih");
+                        return Err(self.source(tensor, key).wrong(found, "a finite 32-bit sum of the two".to_string()));
+                    }
+                }
             }
         }
         Ok(LstmLayer {
@@ -172,11 +179,19 @@ impl Tensors<'_> {
             return Err(self.wrong_shape(kernel_name, "kernel", &found, &[hidden + 1, 4 * cells], "at least one input, then hidden"));
         }
         let inputs = kernel.rows - hidden;
-        let mut bias = self.vector(needed(&t.bias, self.label, "bias")?, "bias", 4 * cells)?;
+        let bias_name = needed(&t.bias, self.label, "bias")?;
+        let mut bias = self.vector(bias_name, "bias", 4 * cells)?;
         let forget_bias = t.forget_bias.ok_or_else(|| missing(self.label, "forget_bias"))?;
         let of_f = LstmFormat::TensorFlow.blocks()[1];
-        // narrowed once, after the sum
-        bias[of_f * cells..(of_f + 1) * cells].iter_mut().for_each(|b| *b = (f64::from(*b) + forget_bias) as f32);
+        for (k, b) in bias.iter_mut().enumerate().skip(of_f * cells).take(cells) {
+            // narrowed once, after the sum
+            let sum = (f64::from(*b) + forget_bias) as f32;
+            if !sum.is_finite() {
+                let found = format!("{b:e} at [{k}], and a forget_bias of {forget_bias:e}");
+                return Err(self.source(bias_name, "bias").wrong(found, "a finite 32-bit sum of the two".to_string()));
+            }
+            *b = sum;
+        }
 
         let diagonals = [(&t.w_i_diag, "w_i_diag"), (&t.w_f_diag, "w_f_diag"), (&t.w_o_diag, "w_o_diag")];
         let peepholes = if diagonals.iter().any(|(tensor, _)| tensor.is_some()) {

@@ -1,12 +1,12 @@
 //! The operator LSTM (versions 1, 7, 14 and 22), for the functions Sigmoid and Tanh. Gates come as i o f c, peepholes as i o f.
 
 use super::proto::{kind, Attribute, Node};
-use super::{label, Graph};
+use super::Graph;
 use crate::config::{Direction, LstmFormat};
-use crate::error::Error;
+use crate::error::{grouped, Error};
 use crate::import::recurrent::{gate_matrices, gate_vectors};
 use crate::import::tensors::{shape_text, Array};
-use crate::import::Source;
+use crate::import::{Source, MAX_AXIS};
 use crate::inputs::Tensor;
 use crate::model::{Candidate, LstmLayer, Matrix};
 use std::path::Path;
@@ -69,10 +69,12 @@ impl Graph {
         let [_, _, last] = array.shape[..] else {
             return Err(recurrent.shape(&array, "three axes: directions, 4 x cells, cells"));
         };
-        let cells = attributes.hidden_size.unwrap_or(last).max(1);
+        bounded(&recurrent, &array)?;
+        let cells = attributes.hidden_size.unwrap_or(last);
         let r = checked(&recurrent, &array, &[directions, 4 * cells, cells], "directions, 4 x cells, cells")?;
         let kernel = needed(1)?;
         let array = self.floats(&kernel)?;
+        bounded(&kernel, &array)?;
         let inputs = array.shape.get(2).copied().unwrap_or(0);
         let w = checked(&kernel, &array, &[directions, 4 * cells, inputs.max(1)], "directions, 4 x cells, inputs")?;
         let optional = |index: usize, shape: [usize; 2], what: &str| match source(index) {
@@ -82,23 +84,33 @@ impl Graph {
         let b = optional(3, [directions, 8 * cells], "directions, 8 x cells")?;
         let p = optional(7, [directions, 3 * cells], "directions, 3 x cells")?;
 
-        let layers = attributes.candidates.iter().enumerate().map(|(d, candidate)| {
+        // the bias of the input's product and that of the state's, of each direction
+        let mut sums = vec![vec![0.0; 4 * cells]; directions];
+        for (source, values) in source(3).iter().zip(&b) {
+            for (d, sums) in sums.iter_mut().enumerate() {
+                for (k, sum) in sums.iter_mut().enumerate() {
+                    let (first, second) = (values[d * 8 * cells + k], values[(d * 8 + 4) * cells + k]);
+                    *sum = first + second;
+                    if !sum.is_finite() {
+                        let found = format!("{first:e} at [{d}, {k}] and {second:e} at [{d}, {}]", 4 * cells + k);
+                        return Err(source.wrong(found, "a finite 32-bit sum of the two".to_string()));
+                    }
+                }
+            }
+        }
+
+        let layers = attributes.candidates.iter().zip(&sums).enumerate().map(|(d, (candidate, sums))| {
             let gates = |values: &[f32], columns: usize| {
                 let count = 4 * cells * columns;
                 let stored = Matrix { rows: 4 * cells, columns, data: values[d * count..(d + 1) * count].to_vec() };
                 gate_matrices(&stored, LstmFormat::Onnx, 0..columns)
-            };
-            let sums: Vec<f32> = match &b {
-                None => vec![0.0; 4 * cells],
-                // the bias of the input's product and that of the state's
-                Some(b) => (0..4 * cells).map(|k| b[d * 8 * cells + k] + b[(d * 8 + 4) * cells + k]).collect(),
             };
             let peephole = |p: &Vec<f32>, block: usize| p[(d * 3 + block) * cells..(d * 3 + block + 1) * cells].to_vec();
             LstmLayer {
                 name: name.to_string(),
                 input_weights: gates(&w, inputs),
                 hidden_weights: gates(&r, cells),
-                bias: gate_vectors(&sums, LstmFormat::Onnx),
+                bias: gate_vectors(sums, LstmFormat::Onnx),
                 peepholes: p.as_ref().map(|p| [peephole(p, 0), peephole(p, 2), peephole(p, 1)]),
                 projection: None,
                 candidate: *candidate,
@@ -142,7 +154,7 @@ impl Graph {
                 }
                 "hidden_size" => {
                     self.check_kind(node, attribute, kind::INT)?;
-                    hidden_size = Some(usize::try_from(attribute.i).ok().filter(|cells| (1..=super::super::MAX_AXIS).contains(cells)));
+                    hidden_size = Some(usize::try_from(attribute.i).ok().filter(|cells| (1..=MAX_AXIS).contains(cells)));
                     if hidden_size == Some(None) {
                         return Err(self.wrong(
                             node,
@@ -220,25 +232,18 @@ impl Graph {
     }
 }
 
+/// No axis is so long that products of lengths could overflow, and none is empty.
+fn bounded(source: &Source, array: &Array) -> Result<(), Error> {
+    if array.shape.iter().all(|axis| (1..=MAX_AXIS).contains(axis)) {
+        return Ok(());
+    }
+    Err(source.shape(array, &format!("axes of 1 to {}", grouped(MAX_AXIS))))
+}
+
 /// The values if the shape is as it must be.
 fn checked(source: &Source, array: &Array, shape: &[usize], what: &str) -> Result<Vec<f32>, Error> {
     if array.shape == shape {
         return source.finite(array);
     }
     Err(source.shape(array, &format!("shape {} ({what})", shape_text(shape))))
-}
-
-impl Graph {
-    /// Sequences begin with a state of zeros in the hardware: a node with another constant one is refused.
-    pub(in crate::import) fn starts_at_zero(&self, node: &str, lstm: &OnnxLstm) -> Result<(), Error> {
-        for (name, state) in [("initial_h", &lstm.initial_h), ("initial_c", &lstm.initial_c)] {
-            if state.iter().flat_map(|s| &s.data).any(|v| *v != 0.0) {
-                let node = label(self.find(node, &["LSTM"])?).to_string();
-                let found = format!("a constant {name} that is not zero");
-                let expected = "zeros, or a state that comes from outside".to_string();
-                return Err(Error::Node { path: self.path.clone(), node, found, expected });
-            }
-        }
-        Ok(())
-    }
 }

@@ -1,4 +1,4 @@
-use super::proto::{kind, Attribute, Entry, Model, Node, Segment, Tensor};
+use super::proto::{kind, Attribute, Entry, Model, Node, Segment, Tensor, ValueInfo};
 use super::*;
 use crate::config::{Config, Direction, LayerConfig, LstmConfig, LstmFormat};
 use crate::import::{load_model, load_recurrent};
@@ -52,6 +52,7 @@ fn graph() -> proto::Graph {
             tensor("gemm_w", &[5, CELLS]),
             tensor("fc_b", &[5]),
         ],
+        input: ["x", "h0", "c0"].map(|name| ValueInfo { name: name.into() }).to_vec(),
     }
 }
 
@@ -250,9 +251,159 @@ fn networks_that_do_not_chain_are_refused() {
 }
 
 #[test]
+fn lengths_that_overflow_or_are_zero_are_refused() {
+    let bound = "expected axes of 1 to 16,776,960";
+    for (name, what, dims, shape) in [
+        ("r", "R", vec![1, 0, 1 << 62], "(1, 0, 4611686018427387904)"),
+        ("r", "R", vec![1, 8, 0], "(1, 8, 0)"),
+        ("w", "W", vec![1, 0, 1 << 62], "(1, 0, 4611686018427387904)"),
+    ] {
+        let text = error(|g| *g.stored(name) = tensor(name, &dims));
+        assert_eq!(text, format!("tensor `{name}` ({what} of lstm l): found shape {shape}, {bound}"));
+    }
+}
+
+#[test]
+fn biases_whose_sum_is_not_finite_are_refused() {
+    let text = error(|g| {
+        let b = &mut g.stored("b").float_data;
+        (b[3], b[11]) = (3e38, 3e38);
+    });
+    assert_eq!(text, "tensor `b` (B of lstm l): found 3e38 at [0, 3] and 3e38 at [0, 11], expected a finite 32-bit sum of the two");
+}
+
+/// The message about an initial state.
+fn from(state: &str, origin: &str) -> String {
+    format!("node `cell`: found initial_{state} from {origin}, expected zeros, or a state that comes from outside")
+}
+
+fn with(node: Node, attribute: Attribute) -> Node {
+    Node { attribute: vec![attribute], ..node }
+}
+
+/// A Constant or ConstantOfShape `name`.
+fn constant(op_type: &str, name: &str, attribute: Attribute) -> Node {
+    let input: &[&str] = if op_type == "Constant" { &[] } else { &["shape"] };
+    with(node("", op_type, input, &[name]), attribute)
+}
+
+fn value(data: &[f32]) -> Attribute {
+    let t = Tensor { float_data: data.to_vec(), ..tensor("", &[data.len() as i64]) };
+    Attribute { t: Some(t), ..attribute("value", kind::TENSOR) }
+}
+
+#[test]
+fn a_state_is_followed_to_the_constants_that_it_comes_from() {
+    let float = |f: f32| Attribute { f, ..attribute("value_float", kind::FLOAT) };
+    let floats = |floats: &[f32]| Attribute { floats: floats.to_vec(), ..attribute("value_floats", kind::FLOATS) };
+    let ints = |ints: &[i64]| Attribute { ints: ints.to_vec(), ..attribute("value_ints", kind::INTS) };
+    let expand = |from: &str, to: &str| node("", "Expand", &[from, "shape"], &[to]);
+    let not_zero = "the constant `k`, which is not zero";
+    // nodes that give h0 or c0; the state; where it comes from, or none if it is accepted
+    let cases: Vec<(Vec<Node>, &str, Option<&str>)> = vec![
+        (vec![constant("Constant", "k", float(0.5)), expand("k", "h0")], "h", Some(not_zero)),
+        (vec![constant("Constant", "k", float(-0.0)), expand("k", "h0")], "h", None),
+        (vec![constant("Constant", "k", floats(&[0.0, 1.0])), expand("k", "c0")], "c", Some(not_zero)),
+        (vec![constant("Constant", "k", floats(&[0.0, 0.0])), expand("k", "c0")], "c", None),
+        (vec![constant("Constant", "k", value(&[0.0, 1.0])), node("", "Identity", &["k"], &["h0"])], "h", Some(not_zero)),
+        (vec![constant("Constant", "k", value(&[0.0, f32::NAN])), node("", "Identity", &["k"], &["h0"])], "h", Some(not_zero)),
+        (vec![constant("Constant", "k", value(&[0.0])), node("", "Identity", &["k"], &["h0"])], "h", None),
+        (vec![constant("Constant", "k", integer("value_int", 1)), node("", "Cast", &["k"], &["h0"])], "h", Some(not_zero)),
+        (vec![constant("Constant", "k", integer("value_int", 0)), node("", "Cast", &["k"], &["h0"])], "h", None),
+        (vec![constant("Constant", "k", ints(&[0, 7])), node("", "Cast", &["k"], &["h0"])], "h", Some(not_zero)),
+        (vec![constant("Constant", "h0", ints(&[0, 0]))], "h", None),
+        (
+            vec![constant("Constant", "k", attribute("sparse_value", 11)), expand("k", "h0")],
+            "h",
+            Some("the constant `k`, whose attribute `sparse_value` is not read"),
+        ),
+        (vec![constant("ConstantOfShape", "k", value(&[1.0])), node("", "Squeeze", &["k"], &["h0"])], "h", Some(not_zero)),
+        (vec![constant("ConstantOfShape", "h0", value(&[0.0]))], "h", None),
+        (vec![node("", "ConstantOfShape", &["shape"], &["h0"])], "h", None),
+        // initializers, in whatever order the nodes stand
+        (
+            vec![node("", "Transpose", &["k"], &["h0"]), node("", "Gather", &["fc_w", "x"], &["k"])],
+            "h",
+            Some("the constant `fc_w`, which is not zero"),
+        ),
+        // a part of the state
+        (
+            vec![
+                constant("Constant", "k", float(0.5)),
+                node("", "Concat", &["part", "k"], &["h0"]),
+                node("", "Slice", &["c0", "starts", "ends"], &["part"]),
+            ],
+            "h",
+            Some(not_zero),
+        ),
+        (vec![node("", "Concat", &["c0", "c0"], &["h0"])], "h", None),
+        // other operators: of constants only, also through zeros of a shape that comes from outside, and not
+        (
+            vec![
+                constant("Constant", "k", float(0.5)),
+                node("", "Shape", &["x"], &["shape"]),
+                node("", "ConstantOfShape", &["shape"], &["zeros"]),
+                node("sum", "Add", &["zeros", "k"], &["total"]),
+                node("", "Unsqueeze", &["total", "axes"], &["h0"]),
+            ],
+            "h",
+            Some("the Add node `sum`, which has constants only"),
+        ),
+        (vec![node("noise", "RandomNormal", &[], &["h0"])], "h", Some("the RandomNormal node `noise`, which has constants only")),
+        (
+            vec![Node { domain: "com.example".into(), ..node("mine", "Identity", &["b"], &["h0"]) }],
+            "h",
+            Some("the Identity node `mine`, which has constants only"),
+        ),
+        (vec![node("", "Tanh", &["x"], &["t"]), node("", "Mul", &["t", "b"], &["h0"])], "h", None),
+        (vec![node("", "LSTM", &["x", "w", "r"], &["", "h0", "c0"])], "h", None),
+        // what is no graph at all
+        (vec![node("", "Identity", &["gone"], &["h0"])], "h", Some("`gone`, which nothing in the graph gives")),
+        (vec![node("", "Identity", &["h0"], &["h0"])], "h", Some("`h0`, which nothing in the graph gives")),
+    ];
+    for (nodes, state, expected) in cases {
+        let mut graph = graph();
+        graph.input.retain(|i| !nodes.iter().any(|n| n.output.contains(&i.name)));
+        graph.node.extend(nodes.clone());
+        let (_folder, config) = saved(graph);
+        let found = load_recurrent(&config).map_err(|e| e.to_string().split_once("m.onnx: ").unwrap().1.to_string());
+        assert_eq!(found.err(), expected.map(|origin| from(state, origin)), "{nodes:?}");
+    }
+    // neither an input of the graph nor anything else
+    assert_eq!(error(|g| g.input.truncate(2)), from("c", "`c0`, which nothing in the graph gives"));
+}
+
+#[test]
+fn lengths_of_sequences_that_the_file_fixes_are_refused() {
+    let lens = |g: &mut proto::Graph| g.named("cell").input[4] = "lens".into();
+    let stored = Tensor { dims: vec![2], data_type: proto::INT32, int32_data: vec![3, 4], name: "lens".into(), ..Tensor::default() };
+    let expected = "node `cell`: found sequence_lens from `lens`, which the file fixes, expected none, or lengths that come from outside";
+    let text = error(|g| {
+        lens(g);
+        g.initializer.push(stored.clone());
+    });
+    assert_eq!(text, expected);
+    let text = error(|g| {
+        lens(g);
+        g.node.push(constant("Constant", "k", integer("value_int", 3)));
+        g.node.push(node("", "Expand", &["k", "x"], &["lens"]));
+    });
+    assert_eq!(text, expected);
+    let mut outside = graph();
+    lens(&mut outside);
+    outside.input.push(ValueInfo { name: "lens".into() });
+    let (_folder, config) = saved(outside.clone());
+    load_recurrent(&config).unwrap();
+    // the node alone has a place for them
+    outside.initializer.push(stored);
+    let (folder, _) = saved(outside);
+    assert_eq!(load_onnx_lstm(&folder.path().join("m.onnx"), "cell").unwrap().sequence_lens, Some(vec![3, 4]));
+}
+
+#[test]
 fn a_constant_state_that_is_not_zero_is_refused() {
     let text = error(|g| g.initializer.push(tensor("h0", &[1, 4, 2])));
-    assert_eq!(text, "node `cell`: found a constant initial_h that is not zero, expected zeros, or a state that comes from outside");
+    assert_eq!(text, from("h", "the constant `h0`, which is not zero"));
     let text = error(|g| g.initializer.push(tensor("c0", &[4, 2])));
     assert!(text.starts_with("tensor `c0` (initial_c of lstm l): found shape (4, 2), expected shape (1, 2, 2)"), "{text}");
     let mut zeros = graph();
