@@ -25,7 +25,7 @@ mod tests;
 mod tools;
 
 use crate::{staged, term};
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
 use report::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -121,7 +121,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
 fn finish(bench: Bench, outcome: &Outcome, json: Option<&Path>) -> Result<ExitCode> {
     if let Some(path) = json {
         let text = outcome.json(bench.name())?;
-        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+        lacuna_compress::files::write_whole(path, text.as_bytes())?;
         term::note(format!("wrote {}", path.display()));
     }
     outcome.print(bench.name())?;
