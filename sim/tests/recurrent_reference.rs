@@ -76,7 +76,7 @@ fn draw(seed: u64, form: WeightForm, bits: usize) -> (CompiledRecurrent, Vec<Vec
         .collect();
     let layers: Vec<usize> = (0..rng.random_range(0..=2)).map(|_| rng.random_range(1..8)).collect();
     let inputs = rng.random_range(1..12);
-    let network = float::network(rng, inputs, &lstm, &layers, seed % 2 == 0);
+    let network = float::network(rng, inputs, &lstm, &layers, seed.is_multiple_of(2));
     let steps = float::sequences(rng, inputs, 1, 4);
     let settings = RecurrentSettings {
         pes: rng.random_range(1..=5),
