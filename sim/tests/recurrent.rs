@@ -3,11 +3,11 @@
 #[path = "common/recurrent.rs"]
 mod common;
 
-use common::{Dense, RecurrentCase};
+use common::{Dense, RecurrentCase, Shape};
 use lacuna_compress::spec::cell;
 use lacuna_compress::spec::lut::Lut;
 use lacuna_compress::spec::program::{row_result, Job, Op, Parameters, Source};
-use lacuna_compress::spec::{MemoryKind, Section};
+use lacuna_compress::spec::{MemoryKind, Section, WeightForm, Words};
 use lacuna_sim::golden::{GoldenError, Recurrent, Work};
 
 /// Sums of a matrix, row by row, in wide integers.
@@ -197,6 +197,78 @@ fn programs_without_a_meaning_are_refused_by_operation() {
             Ok(_) => assert_eq!(before, after, "edit {number} was not noticed"),
         }
     }
+
+    // input, state with `cells` cells, a layer of 3 rows
+    let small = |cells: usize| {
+        let (lstm, layers) = (vec![(cells, None)], vec![3]);
+        let shape = Shape {
+            pes: 2,
+            channels: 1,
+            fifo_depth: 4,
+            form: WeightForm::Direct,
+            weight_bits: 5,
+            run_bits: 3,
+            entries_per_word: 2,
+            inputs: 4,
+            lstm,
+            layers,
+            peepholes: false,
+            density: 0.5,
+            ahead: None,
+            state_first: false,
+            steps: 1,
+        };
+        let case = RecurrentCase::build(1, &shape);
+        assert_eq!(case.model.program().iter().map(|op| op.job).collect::<Vec<_>>(), [Job::None, Job::Cells, Job::Rows]);
+        case
+    };
+    // the same with `copies` of operation `of` without its job before it
+    let longer = |cells: usize, of: usize, copies: usize| {
+        let case = small(cells);
+        let mut ops = case.model.program();
+        let copy = Op { job: Job::None, count: 0, store: false, output: false, bias: false, last: false, ..ops[of] };
+        ops.splice(of..of, vec![copy; copies]);
+        run_program(&case, &ops)
+    };
+    let fails_at = |found: Result<Recurrent, GoldenError>, at: usize, why: &str| match found {
+        Err(GoldenError::Program { op, found }) => assert!(op == at && found.contains(why), "operation {op}: {found}"),
+        other => panic!("{why}: {:?}", other.map(|_| ())),
+    };
+    // the program is longer than those above, with and without what is refused
+    for (cells, copies) in [(1, 8), (4, 8), (9, 9), (12, 11)] {
+        longer(cells, 2, copies).unwrap_or_else(|e| panic!("{cells} cells, {copies} operations: {e}"));
+    }
+    for (cells, copies) in [(1, 9), (8, 9), (12, 13)] {
+        fails_at(longer(cells, 2, copies), 1, &format!("its job of {cells} elements ends before the {copies} operations"));
+    }
+    // operation 0 and what follows it up to the first token are behind the last job
+    longer(4, 1, 7).unwrap();
+    fails_at(longer(4, 1, 8), 10, "its job of 3 elements ends before the 9 operations");
+    // a layer's cells from the input alone: the same program but for the state
+    let case = small(4);
+    let mut ops = case.model.program();
+    let input = ops[0];
+    ops[0] = Op {
+        columns: input.columns,
+        source: input.source,
+        source_base: 0,
+        ptr_base: input.ptr_base,
+        layer: input.layer,
+        state: false,
+        ..ops[1]
+    };
+    ops.remove(1);
+    fails_at(run_program(&case, &ops), 0, "the input has a job");
+}
+
+/// The image with another program.
+fn run_program(case: &RecurrentCase, ops: &[Op]) -> Result<Recurrent, GoldenError> {
+    let mut image = case.model.image.clone();
+    image.arch.max_layers = image.arch.max_layers.max(ops.len());
+    let mut words = Words::zeroed(Op::BITS, ops.len());
+    ops.iter().enumerate().for_each(|(index, op)| op.write(&mut words, index));
+    image.sections.insert(Section::Layers, words);
+    Recurrent::new(&image)
 }
 
 #[test]

@@ -8,6 +8,9 @@ use super::GoldenError;
 use lacuna_compress::spec::program::{Job, Op, Source};
 use lacuna_compress::spec::{fixed, Arch, Ese};
 
+/// Operations without a job in a row that may follow a job of any size.
+const SEARCHED: usize = 8;
+
 fn fault<T>(op: usize, found: String) -> Result<T, GoldenError> {
     Err(GoldenError::Program { op, found })
 }
@@ -19,6 +22,7 @@ pub(super) fn check(arch: &Arch, ese: &Ese, ops: &[Op]) -> Result<(), GoldenErro
         check_job(arch, ese, number, op)?;
     }
     check_input(ops)?;
+    check_search(ops)?;
     check_sums(ops)?;
     check_order(ops)
 }
@@ -79,6 +83,9 @@ fn check_job(arch: &Arch, ese: &Ese, number: usize, op: &Op) -> Result<(), Golde
 /// The input comes first; what is broadcast of the next one in advance must be of the same matrix.
 fn check_input(ops: &[Op]) -> Result<(), GoldenError> {
     let first = &ops[0];
+    if first.job != Job::None {
+        return fault(0, "the input has a job, but the hardware begins jobs only behind its first operation".into());
+    }
     for (number, op) in ops.iter().enumerate() {
         match (number, op.source) {
             (0, Source::Input) | (1.., Source::Vector) => (),
@@ -102,6 +109,21 @@ fn check_input(ops: &[Op]) -> Result<(), GoldenError> {
         Some(op) if op.job == Job::None && op.source != Source::Ahead => fault(ops.len() - 1, "its sums belong to no job".into()),
         _ => Ok(()),
     }
+}
+
+/// The hardware looks for the next token while a job runs, an operation a cycle: the job must last as long. Up to
+/// [`SEARCHED`] operations are found while any job's results are under way. The program goes on with its beginning.
+fn check_search(ops: &[Op]) -> Result<(), GoldenError> {
+    for (number, op) in ops.iter().enumerate().filter(|(_, op)| op.job != Job::None) {
+        let behind = ops[number + 1..].iter().chain(&ops[..number]).take_while(|op| op.job == Job::None).count();
+        if behind > SEARCHED && op.count < behind {
+            return fault(
+                number,
+                format!("its job of {} elements ends before the {behind} operations without a job behind it are read", op.count),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Every sum is taken by a job of the same step.
