@@ -5,9 +5,7 @@ mod common;
 mod networks;
 
 use common::cache;
-use lacuna_compress::spec::WeightForm;
 use lacuna_sim::dut::StreamBeat;
-use lacuna_sim::golden::Recurrent;
 use lacuna_sim::recurrent::{RecurrentOptions, RecurrentSimulator};
 use lacuna_sim::simulate::{Door, Options};
 use networks::{RecurrentCase, Shape};
@@ -20,33 +18,7 @@ fn start(case: &RecurrentCase) -> RecurrentSimulator {
 
 /// Three channels of a network whose outputs tell every step and every state from another.
 fn case() -> RecurrentCase {
-    let shape = Shape {
-        pes: 3,
-        channels: 3,
-        fifo_depth: 4,
-        form: WeightForm::Direct,
-        weight_bits: 8,
-        run_bits: 3,
-        entries_per_word: 4,
-        inputs: 9,
-        lstm: vec![(8, Some(5)), (7, None)],
-        layers: vec![4],
-        peepholes: true,
-        density: 0.5,
-        ahead: Some((4, 9)),
-        state_first: true,
-        steps: 5,
-    };
-    let tells = |case: &RecurrentCase| {
-        let golden = Recurrent::new(&case.model.image).unwrap();
-        case.inputs.iter().all(|steps| {
-            let mut state = golden.state();
-            let mut run = || -> Vec<Vec<i16>> { steps.iter().map(|input| golden.step(&mut state, input).unwrap().output).collect() };
-            let (first, second) = (run(), run());
-            first != second && first.windows(2).all(|w| w[0] != w[1])
-        })
-    };
-    (70..).map(|seed| RecurrentCase::build(seed, &shape)).find(tells).unwrap()
+    RecurrentCase::telling(&Shape::two_layers())
 }
 
 /// The vectors of steps `steps`, step by step, of some channels.

@@ -10,6 +10,7 @@ use lacuna_compress::spec::{Arch, Entry, Ese, MemoryImage, MemoryKind, Section, 
 use lacuna_sim::golden::{GoldenError, Recurrent};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 
 /// Stored weights at `[column][row]`: codes or values, 0 where there is none. Rows of gates are `4 * cell + gate`.
 #[derive(Clone, Debug)]
@@ -79,6 +80,27 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Three channels, two LSTM layers, the first with a projection, one layer behind them; five steps.
+    pub fn two_layers() -> Shape {
+        Shape {
+            pes: 3,
+            channels: 3,
+            fifo_depth: 4,
+            form: WeightForm::Direct,
+            weight_bits: 8,
+            run_bits: 3,
+            entries_per_word: 4,
+            inputs: 9,
+            lstm: vec![(8, Some(5)), (7, None)],
+            layers: vec![4],
+            peepholes: true,
+            density: 0.5,
+            ahead: Some((4, 9)),
+            state_first: true,
+            steps: 5,
+        }
+    }
+
     pub fn random(rng: &mut ChaCha8Rng) -> Shape {
         let form = if rng.random_bool(0.5) { WeightForm::Codebook } else { WeightForm::Direct };
         let weight_bits = if form == WeightForm::Codebook { rng.random_range(2..=6) } else { pick(rng, &[2, 5, 8, 12, 16]) };
@@ -166,6 +188,21 @@ struct Planned {
 }
 
 impl RecurrentCase {
+    /// The first of a shape whose outputs depend on inputs and states, and differ from channel to channel.
+    pub fn telling(shape: &Shape) -> RecurrentCase {
+        let tells = |case: &RecurrentCase| {
+            let golden = Recurrent::new(&case.model.image).unwrap();
+            let mut seen = BTreeSet::new();
+            case.inputs.iter().all(|steps| {
+                let mut state = golden.state();
+                let mut run = || -> Vec<Vec<i16>> { steps.iter().map(|input| golden.step(&mut state, input).unwrap().output).collect() };
+                let (first, second) = (run(), run());
+                first != second && first.windows(2).all(|w| w[0] != w[1]) && seen.insert(first)
+            })
+        };
+        (70..1000).map(|seed| RecurrentCase::build(seed, shape)).find(tells).unwrap()
+    }
+
     pub fn random(seed: u64) -> RecurrentCase {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let shape = Shape::random(&mut rng);
