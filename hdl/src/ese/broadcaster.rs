@@ -311,15 +311,10 @@ impl Logic for Broadcaster {
         if self.op_input.val() {
             self.position.next = self.cursor.q.val();
         }
-        self.all_read.next = self.position.val() == self.op_columns.val();
-        if self.op_input.val() & (self.position.val() > self.op_columns.val()) {
-            self.all_read.next = true;
-        }
+        // an operation in advance may find more columns read than it asks for
+        self.all_read.next = self.position.val() >= self.op_columns.val();
         self.available.next =
             self.complete.val() | (!self.op_whole.val() & (!self.op_stream.val() | (self.index.q.val() < self.stored.val())));
-        if !self.op_stream.val() & !self.op_whole.val() {
-            self.available.next = true;
-        }
         if self.op_input.val() {
             self.available.next = self.committed.q.val() & (self.run.val() | self.op_ahead.val());
         }
