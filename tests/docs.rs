@@ -160,6 +160,7 @@ fn worked_example_is_what_the_code_makes() {
         weight_fraction: 0,
         bias: vec![0.0; 16],
         activation: Activation::Relu,
+        conv: None,
     };
     let how = Interleave { pes: 4, weight_bits: 4, run_bits: 4, row_order: None, column_order: None };
     let pe = &encode(&layer, &how).unwrap().pes[0];

@@ -117,7 +117,7 @@ fn load_layer(file: &mut TensorFile, path: &Path, layer: &LayerConfig) -> Result
             bias.finite(&array)?
         }
     };
-    Ok(DenseLayer { name: layer.label().to_string(), weights, bias, activation: layer.activation })
+    Ok(DenseLayer { name: layer.label().to_string(), weights, bias, activation: layer.activation, conv: None })
 }
 
 /// A tensor, and what it is for: the "where" of a message.

@@ -25,13 +25,63 @@ pub enum Activation {
     None,
 }
 
+/// What makes a layer a convolution: where its patches come from, and the pooling behind it.
+///
+/// The filters stand over every place of the input where they fit as a whole, `stride` apart; there is no padding. Of each
+/// `pool` x `pool` square of results, the squares side by side, the largest is kept; rows and columns of results that
+/// fill no square are not computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv {
+    /// Of the input: channels, rows and columns of each.
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    /// Rows and columns of a filter.
+    pub kernel: [usize; 2],
+    /// At least 1, the same both ways.
+    pub stride: usize,
+    /// At least 1, which keeps every result.
+    pub pool: usize,
+}
+
+impl Conv {
+    /// Rows and columns of results after pooling.
+    pub fn output(&self) -> [usize; 2] {
+        let places = |size: usize, kernel: usize| (size - kernel) / self.stride + 1;
+        [places(self.height, self.kernel[0]) / self.pool, places(self.width, self.kernel[1]) / self.pool]
+    }
+    /// Weights of a filter: the columns of the layer's matrix, channel by channel, each row by row.
+    pub fn patch(&self) -> usize {
+        self.channels * self.kernel[0] * self.kernel[1]
+    }
+    pub fn inputs(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
 /// A fully connected layer `act(weights x + bias)`. The bias has one value per row.
+///
+/// With `conv` it is a convolution: a row is a filter, the columns are its weights in the order channel, row, column, and the
+/// activation comes before the pooling. Vectors between layers are in the order channel, row, column too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DenseLayer {
     pub name: String,
     pub weights: Matrix,
     pub bias: Vec<f32>,
     pub activation: Activation,
+    pub conv: Option<Conv>,
+}
+
+impl DenseLayer {
+    /// Values of an input vector.
+    pub fn inputs(&self) -> usize {
+        self.conv.map_or(self.weights.columns, |conv| conv.inputs())
+    }
+    /// Values of an output vector.
+    pub fn outputs(&self) -> usize {
+        self.weights.rows * self.conv.map_or(1, |conv| conv.output().iter().product())
+    }
 }
 
 /// A network as imported; pruning makes another one of it, with more zeros.
@@ -42,10 +92,10 @@ pub struct Dense {
 
 impl Dense {
     pub fn inputs(&self) -> usize {
-        self.layers.first().map_or(0, |l| l.weights.columns)
+        self.layers.first().map_or(0, DenseLayer::inputs)
     }
     pub fn outputs(&self) -> usize {
-        self.layers.last().map_or(0, |l| l.weights.rows)
+        self.layers.last().map_or(0, DenseLayer::outputs)
     }
     /// Weights and biases.
     pub fn parameters(&self) -> usize {
@@ -152,6 +202,8 @@ pub struct QuantizedLayer {
     pub weight_fraction: i32,
     pub bias: Vec<f32>,
     pub activation: Activation,
+    /// As in [`DenseLayer`]: `columns` are the weights of a filter.
+    pub conv: Option<Conv>,
 }
 
 impl QuantizedLayer {

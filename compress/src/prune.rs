@@ -65,7 +65,7 @@ mod tests {
 
     fn network(data: Vec<f32>) -> Dense {
         let weights = Matrix { rows: 1, columns: data.len(), data };
-        Dense { layers: vec![DenseLayer { name: "a".into(), weights, bias: vec![0.0], activation: Activation::None }] }
+        Dense { layers: vec![DenseLayer { name: "a".into(), weights, bias: vec![0.0], activation: Activation::None, conv: None }] }
     }
 
     fn pruned(data: &[f32], density: f64) -> (Vec<f32>, PruneReport) {

@@ -126,7 +126,7 @@ pub fn dequantize(layers: &[QuantizedLayer]) -> Dense {
             }
         }
         let weights = Matrix { rows: q.rows, columns, data };
-        DenseLayer { name: q.name.clone(), weights, bias: q.bias.clone(), activation: q.activation }
+        DenseLayer { name: q.name.clone(), weights, bias: q.bias.clone(), activation: q.activation, conv: q.conv }
     };
     Dense { layers: layers.iter().map(layer).collect() }
 }
@@ -231,6 +231,7 @@ fn store(
         weight_fraction,
         bias: layer.bias.clone(),
         activation: layer.activation,
+        conv: layer.conv,
     };
     let mut report = LayerReport {
         name: layer.name.clone(),

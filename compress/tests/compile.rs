@@ -27,7 +27,7 @@ fn settings() -> Settings {
 
 fn layer(name: &str, rows: usize, columns: &[&[(u32, i32)]], bias: &[f32], activation: Activation) -> QuantizedLayer {
     let columns = columns.iter().map(|c| c.iter().map(|(row, weight)| Nonzero { row: *row, weight: *weight }).collect()).collect();
-    QuantizedLayer { name: name.into(), rows, columns, codebook: None, weight_fraction: 6, bias: bias.to_vec(), activation }
+    QuantizedLayer { name: name.into(), rows, columns, codebook: None, weight_fraction: 6, bias: bias.to_vec(), activation, conv: None }
 }
 
 /// Three inputs, five hidden, one output.

@@ -17,6 +17,7 @@ fn layer(rows: usize, columns: Vec<Vec<(u32, i32)>>) -> QuantizedLayer {
         weight_fraction: 0,
         bias: vec![0.0; rows],
         activation: Activation::None,
+        conv: None,
     }
 }
 

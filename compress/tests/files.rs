@@ -23,6 +23,7 @@ fn model() -> Model {
         weight_fraction: 12,
         bias: (0..11).map(|b| b as f32 - 5.0).collect(),
         activation: Activation::Relu,
+        conv: None,
     };
     let settings = Settings {
         pes: 3,

@@ -137,6 +137,7 @@ mod tests {
             weights: Matrix { rows, columns, data: data.to_vec() },
             bias: bias.to_vec(),
             activation,
+            conv: None,
         };
         let layers = vec![
             layer(2, 3, &[1.0, 0.0, -2.0, 0.5, 3.0, 0.0], &[0.25, -4.0], Activation::Relu),

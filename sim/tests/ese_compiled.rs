@@ -45,7 +45,13 @@ fn network(rng: &mut ChaCha8Rng) -> Network {
     for d in 0..rng.random_range(0..=2) {
         let rows = rng.random_range(1..10);
         let activation = if rng.random() { Activation::Relu } else { Activation::None };
-        out.layers.push(DenseLayer { name: format!("fc{d}"), weights: matrix(rng, rows, columns), bias: vector(rng, rows), activation });
+        out.layers.push(DenseLayer {
+            name: format!("fc{d}"),
+            weights: matrix(rng, rows, columns),
+            bias: vector(rng, rows),
+            activation,
+            conv: None,
+        });
         columns = rows;
     }
     out

@@ -278,6 +278,7 @@ fn read(path: &Path) -> Result<Fc8> {
         weight_fraction,
         bias: vec![0.0; ROWS],
         activation: Activation::None,
+        conv: None,
     };
     Ok(Fc8 { codebook, layer, input, expected })
 }

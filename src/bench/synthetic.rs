@@ -106,6 +106,7 @@ impl Shape {
             weight_fraction: 15,
             bias: vec![0.0; self.outputs],
             activation: Activation::Relu,
+            conv: None,
         };
         Layer { shape: *self, weights, input: self.draw_input(&mut random) }
     }

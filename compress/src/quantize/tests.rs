@@ -6,7 +6,7 @@ const INITS: [CodebookInit; 3] = [CodebookInit::Linear, CodebookInit::Density, C
 
 fn network(rows: usize, data: Vec<f32>) -> Dense {
     let weights = Matrix { rows, columns: data.len() / rows, data };
-    Dense { layers: vec![DenseLayer { name: "a".into(), weights, bias: vec![0.25; rows], activation: Activation::Relu }] }
+    Dense { layers: vec![DenseLayer { name: "a".into(), weights, bias: vec![0.25; rows], activation: Activation::Relu, conv: None }] }
 }
 
 fn codebook(bits: usize, init: CodebookInit) -> Quantization {

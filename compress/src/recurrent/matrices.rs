@@ -97,7 +97,13 @@ pub(super) struct Quantized {
 
 pub(super) fn quantize(network: &Recurrent, weights: &Clustered, formats: &Formats) -> Quantized {
     let mut out = Quantized { lstm: vec![], layers: vec![], codebooks: vec![] };
-    let alone = |name: String, matrix: &Matrix| DenseLayer { name, weights: matrix.clone(), bias: vec![], activation: Activation::None };
+    let alone = |name: String, matrix: &Matrix| DenseLayer {
+        name,
+        weights: matrix.clone(),
+        bias: vec![],
+        activation: Activation::None,
+        conv: None,
+    };
     for (l, layer) in network.lstm.iter().enumerate() {
         let f = &formats.lstm[l];
         let gate = |g: usize, name: String, matrix: &Matrix, of: &[Weights], fraction: i32| {
@@ -198,6 +204,7 @@ fn fuse(layer: &QuantizedLstm, name: &str, pes: usize) -> QuantizedLayer {
         weight_fraction: 0,
         bias: vec![],
         activation: Activation::None,
+        conv: None,
     }
 }
 
@@ -253,6 +260,7 @@ pub fn encode_matrix(matrix: &Matrix, pes: usize, weight_bits: usize, run_bits: 
         weight_fraction: 0,
         bias: vec![],
         activation: Activation::None,
+        conv: None,
     };
     let encoded = encode(&layer, &Interleave { pes, weight_bits, run_bits, row_order: None, column_order: None })?;
     let counts = |pointers: &[u32]| pointers.windows(2).map(|p| (p[1] - p[0]) as usize).collect();

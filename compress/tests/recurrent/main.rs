@@ -43,7 +43,7 @@ fn network(seed: u64, inputs: usize, lstm: &[(usize, Option<usize>)], dense: &[u
     for (d, rows) in dense.iter().enumerate() {
         let activation = if d + 1 < dense.len() { Activation::Relu } else { Activation::None };
         let weights = matrix(rng, *rows, columns, 1.0);
-        out.layers.push(DenseLayer { name: format!("d{d}"), weights, bias: vector(rng, *rows, 1.0), activation });
+        out.layers.push(DenseLayer { name: format!("d{d}"), weights, bias: vector(rng, *rows, 1.0), activation, conv: None });
         columns = *rows;
     }
     out

@@ -74,7 +74,7 @@ fn case(random: &mut Random) -> Case {
             if weights == WeightForm::Codebook { random.from(12, 17) } else { weight_bits as i64 - random.from(-1, 2) } as i32;
         let bias = (0..rows).map(|_| if random.chance(0.3) { 0.0 } else { random.real(-2.0, 2.0) as f32 }).collect();
         let activation = if random.chance(0.5) { Activation::Relu } else { Activation::None };
-        QuantizedLayer { name: format!("fc{l}"), rows, columns, codebook, weight_fraction, bias, activation }
+        QuantizedLayer { name: format!("fc{l}"), rows, columns, codebook, weight_fraction, bias, activation, conv: None }
     });
     let layers: Vec<QuantizedLayer> = layers.collect();
     let mut range = || {
@@ -329,6 +329,7 @@ fn tiny() -> MemoryImage {
         weight_fraction: 6,
         bias: vec![0.0; 3],
         activation: Activation::None,
+        conv: None,
     };
     let settings = Settings {
         pes: 2,

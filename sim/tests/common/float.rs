@@ -37,7 +37,7 @@ pub fn network(rng: &mut ChaCha8Rng, inputs: usize, lstm: &[(usize, Option<usize
     for (number, rows) in layers.iter().enumerate() {
         let activation = if number + 1 < layers.len() { Activation::Relu } else { Activation::None };
         let weights = matrix(rng, *rows, columns, 1.0);
-        out.layers.push(DenseLayer { name: format!("fc{number}"), weights, bias: vector(rng, *rows, 0.5), activation });
+        out.layers.push(DenseLayer { name: format!("fc{number}"), weights, bias: vector(rng, *rows, 0.5), activation, conv: None });
         columns = *rows;
     }
     out

@@ -63,6 +63,7 @@ fn layers(rng: &mut ChaCha8Rng, sizes: &[usize], form: WeightForm, bits: usize) 
             weight_fraction: rng.random_range(8..15),
             bias: (0..pair[1]).map(|_| rng.random_range(-2.0..2.0)).collect(),
             activation: if rng.random_bool(0.6) { Activation::Relu } else { Activation::None },
+            conv: None,
         });
     }
     all

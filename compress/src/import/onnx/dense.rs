@@ -45,7 +45,7 @@ impl Graph {
                 source.finite(&array)?
             }
         };
-        Ok(DenseLayer { name: name.to_string(), weights, bias, activation })
+        Ok(DenseLayer { name: name.to_string(), weights, bias, activation, conv: None })
     }
 
     /// Whether the weights of a Gemm are (out, in); all else that an attribute can ask for is refused.
