@@ -6,9 +6,11 @@
 
 mod conv;
 mod lstm;
+mod train;
 
 pub use conv::ConvConfig;
 pub use lstm::{Direction, LstmConfig, LstmFormat, LstmTensors, Prune};
+pub use train::{Criterion, OptimizerKind, PruneConfig, PruneSchedule, ScheduleKind, ShareConfig, TrainConfig};
 
 use crate::error::Error;
 use crate::model::Activation;
@@ -26,6 +28,9 @@ pub struct Config {
     pub model: ModelConfig,
     pub compress: CompressConfig,
     pub input: InputConfig,
+    pub train: TrainConfig,
+    pub prune: PruneConfig,
+    pub share: ShareConfig,
     /// The folder of the file, which its paths are relative to.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -117,6 +122,9 @@ pub struct LayerConfig {
     /// Share of weights to keep, 0 to 1; none leaves the layer as it is.
     #[serde(default)]
     pub density: Option<f64>,
+    /// Outputs, or filters of a convolution: needed only to train the layer from nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<usize>,
     /// The layer is a convolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conv: Option<ConvConfig>,
@@ -137,6 +145,7 @@ impl LayerConfig {
             output_axis: 0,
             activation: relu(),
             density: None,
+            outputs: None,
             conv: None,
         }
     }
@@ -166,6 +175,9 @@ impl LayerConfig {
         }
         if self.output_axis > 1 {
             return Err(format!("{key}: output_axis is {}, expected 0 for (out, in) or 1 for (in, out)", self.output_axis));
+        }
+        if self.outputs == Some(0) {
+            return Err(format!("{key}: outputs is 0, expected at least 1"));
         }
         self.density.map_or(Ok(()), |density| share(&format!("{key}: density"), density))
     }
@@ -371,6 +383,9 @@ impl Config {
             }
         }
         conv::check(&self.model.layer, self.model.input, self.ese().is_some())?;
+        self.train.check()?;
+        self.prune.check()?;
+        self.share.check(self.model.layer.len())?;
         share("compress.activation_density", self.compress.activation_density)?;
         if self.compress.kmeans_iterations > 10_000 {
             return Err(format!("compress.kmeans_iterations is {}, expected 0 to 10,000", self.compress.kmeans_iterations));
