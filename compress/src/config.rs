@@ -406,6 +406,7 @@ impl AcceleratorConfig {
             bias_depth: self.bias_depth.or(1),
             acc_bits: self.acc_bits,
             max_layers: self.max_layers.or(1),
+            conv: false,
             ese: self.ese.as_ref().map(|ese| Ese {
                 channels: ese.channels,
                 cell_depth: ese.cell_depth.or(1),
