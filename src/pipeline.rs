@@ -83,6 +83,7 @@ pub fn arch_of(config: &Config, model: Option<&Arch>) -> Result<Arch> {
         bias_depth: take(a.bias_depth, |m| m.bias_depth),
         acc_bits: a.acc_bits,
         max_layers: take(a.max_layers, |m| m.max_layers),
+        conv: false,
         ese: ese.map(|e| Ese {
             channels: e.channels,
             cell_depth: of_ese(e.cell_depth, |m| m.cell_depth),

@@ -4,8 +4,10 @@
 //! Paths are relative to the file. [`Config::load`] checks every limit, the accelerator's by
 //! [`Arch::validate`], so that the rules stand in one place.
 
+mod conv;
 mod lstm;
 
+pub use conv::ConvConfig;
 pub use lstm::{Direction, LstmConfig, LstmFormat, LstmTensors, Prune};
 
 use crate::error::Error;
@@ -82,9 +84,12 @@ pub struct EseConfig {
 pub struct ModelConfig {
     /// `.safetensors`, `.npz` or `.onnx`.
     pub file: PathBuf,
+    /// Channels, rows and columns of a sample; must be given if the first layer is a convolution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<[usize; 3]>,
     /// LSTM layers from the input on; with one, the datapath is ESE's.
     pub lstm: Vec<LstmConfig>,
-    /// Fully connected layers to the output, behind the LSTM layers; without those at least one when a model is loaded.
+    /// Convolutions and fully connected layers to the output, behind the LSTM layers; without those at least one when a model is loaded.
     pub layer: Vec<LayerConfig>,
 }
 
@@ -94,7 +99,7 @@ pub struct LayerConfig {
     /// Different for each layer; empty takes the name of the weights or of the node.
     #[serde(default)]
     pub name: String,
-    /// Name of a tensor with two axes; empty with `node`.
+    /// Name of a tensor with two axes, or four with `conv`; empty with `node`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub weights: String,
     /// Of an `.onnx` file: the name of a `Gemm`, or of a `MatMul`, whose bias is that of an `Add` behind it.
@@ -112,6 +117,9 @@ pub struct LayerConfig {
     /// Share of weights to keep, 0 to 1; none leaves the layer as it is.
     #[serde(default)]
     pub density: Option<f64>,
+    /// The layer is a convolution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conv: Option<ConvConfig>,
 }
 
 fn relu() -> Activation {
@@ -129,6 +137,7 @@ impl LayerConfig {
             output_axis: 0,
             activation: relu(),
             density: None,
+            conv: None,
         }
     }
     /// The same from a node of an `.onnx` file.
@@ -236,7 +245,7 @@ impl Default for EseConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        ModelConfig { file: "model.safetensors".into(), lstm: Vec::new(), layer: Vec::new() }
+        ModelConfig { file: "model.safetensors".into(), input: None, lstm: Vec::new(), layer: Vec::new() }
     }
 }
 
@@ -361,6 +370,7 @@ impl Config {
                 return Err(format!("{key}: found the name of an earlier layer, expected another"));
             }
         }
+        conv::check(&self.model.layer, self.model.input, self.ese().is_some())?;
         share("compress.activation_density", self.compress.activation_density)?;
         if self.compress.kmeans_iterations > 10_000 {
             return Err(format!("compress.kmeans_iterations is {}, expected 0 to 10,000", self.compress.kmeans_iterations));
@@ -396,6 +406,7 @@ impl AcceleratorConfig {
             bias_depth: self.bias_depth.or(1),
             acc_bits: self.acc_bits,
             max_layers: self.max_layers.or(1),
+            conv: false,
             ese: self.ese.as_ref().map(|ese| Ese {
                 channels: ese.channels,
                 cell_depth: ese.cell_depth.or(1),

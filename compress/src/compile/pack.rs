@@ -51,7 +51,7 @@ pub(super) fn pack(
             Section::Pe(pe, kind) => pe_words(layers, numbers, encoded, &records, &image.arch, usize::from(pe), kind),
             Section::Parameters => unreachable!("an accelerator without `ese` has no parameter memory"),
             Section::Layers => {
-                let mut table = Words::zeroed(LayerRecord::BITS, records.len());
+                let mut table = Words::zeroed(LayerRecord::bits(&image.arch), records.len());
                 records.iter().enumerate().for_each(|(l, record)| record.write(&mut table, l));
                 table
             }
@@ -98,6 +98,7 @@ fn architecture(
         bias_depth: need("bias", "biases", running(&|layer, _| rows(layer), &|sum| sum), d.bias)?,
         acc_bits,
         max_layers: d.max_layers.unwrap_or(layers.len()),
+        conv: false,
         ese: None,
     };
     arch.validate()?;
@@ -125,6 +126,7 @@ fn records(layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encod
             shift: n.shift,
             relu: relu(&layers[l]),
             last: l + 1 == encoded.len(),
+            walk: None,
         });
         ptr_base += layer.columns + 1;
         bias_base += layer.rows.div_ceil(pes);

@@ -59,6 +59,7 @@ fn the_example_shows_every_key() {
         accelerator: AcceleratorConfig { ese: Some(EseConfig::default()), ..AcceleratorConfig::default() },
         model: ModelConfig {
             file: "model.safetensors".into(),
+            input: Some([1, 28, 28]),
             lstm: vec![pytorch, tensorflow, onnx],
             layer: vec![LayerConfig {
                 name: "fc1".into(),
@@ -68,6 +69,7 @@ fn the_example_shows_every_key() {
                 output_axis: 0,
                 activation: Activation::Relu,
                 density: Some(0.1),
+                conv: Some(ConvConfig { kernel: Some([5, 5]), stride: 1, pool: 2, padding: 0 }),
             }],
         },
         compress: CompressConfig::default(),
@@ -83,13 +85,15 @@ fn the_example_shows_every_key() {
         folder: PathBuf::new(),
     };
     let text = uncommented();
-    assert_eq!(parse(&text).unwrap(), expected);
+    // not checked: LSTMs and convolutions do not go together
+    let read = |text: &str| toml::from_str::<Config>(text).unwrap();
+    assert_eq!(read(&text), expected);
     let written = toml::to_string(&expected).unwrap();
     for line in written.lines().filter(|l| !l.is_empty()) {
         let key = line.split_once(" = ").map_or(line, |(key, _)| key);
         assert!(text.lines().any(|l| l.split(" = ").next() == Some(key)), "{key} is not in the example");
     }
-    assert_eq!(parse(&written).unwrap(), expected);
+    assert_eq!(read(&written), expected);
 }
 
 #[test]
@@ -234,6 +238,42 @@ fn a_layer_has_weights_or_a_node() {
         assert_eq!(parse(&format!("[[model.layer]]\n{keys}")).unwrap_err(), format!("net.toml: layer 1 (a): {expected}"));
     }
     assert_eq!(parse("[[model.layer]]\nnode = \"n\"").unwrap().model.layer, [LayerConfig::from_node("", "n")]);
+}
+
+#[test]
+fn what_is_wrong_with_a_convolution_is_named() {
+    let conv = |keys: &str| format!("[[model.layer]]\nweights = \"a\"\nconv = {{ {keys} }}\n");
+    let input = |sides: &str| format!("[model]\ninput = {sides}\n");
+    let image = input("[1, 28, 28]");
+    let onnx = "[[model.lstm]]\nformat = \"onnx\"\ngates = \"iofc\"\nnode = \"n\"\n";
+    for (text, expected) in [
+        (conv("pool = 2"), "layer 1 (a): found no model.input, expected input = [channels, rows, columns] in [model]"),
+        (format!("{image}{}", conv("stride = 0")), "layer 1 (a): conv.stride is 0, expected 1 to 65,535"),
+        (format!("{image}{}", conv("pool = 65536")), "layer 1 (a): conv.pool is 65536, expected 1 to 65,535"),
+        (format!("{image}{}", conv("kernel = [5, 0]")), "layer 1 (a): conv.kernel is 0, expected 1 to 65,535"),
+        (
+            format!("{image}{}", conv("padding = 2")),
+            "layer 1 (a): conv.padding is 2, expected 0; \
+             the hardware pads nothing: give the network input that is padded, or train it without",
+        ),
+        (input("[1, 0, 28]"), "model.input is [1, 0, 28], expected channels, rows and columns from 1 to 65,535"),
+        (format!("{image}{}output_axis = 1", conv("")), "layer 1 (a): output_axis is 1, expected 0: filters are (out, in, rows, columns)"),
+        (
+            format!("{image}[[model.layer]]\nnode = \"a\"\nconv = {{}}"),
+            "layer 1 (a): found conv with node, expected weights: convolutions come from .safetensors and .npz files",
+        ),
+        (
+            format!("[[model.layer]]\nweights = \"b\"\n{}", conv("")),
+            "layer 2 (a): found a convolution behind a fully connected layer, which leaves no feature map",
+        ),
+        (format!("{onnx}{}", conv("")), "layer 1 (a): found conv in a network with an LSTM, expected fully connected layers"),
+        (format!("{image}{onnx}"), "model.input is the shape of a feature map, found beside an LSTM, which takes vectors"),
+    ] {
+        assert_eq!(parse(&text).unwrap_err(), format!("net.toml: {expected}"));
+    }
+    let found = parse(&format!("{image}{}", conv("pool = 2"))).unwrap().model;
+    assert_eq!(found.input, Some([1, 28, 28]));
+    assert_eq!(found.layer[0].conv, Some(ConvConfig { pool: 2, ..ConvConfig::default() }));
 }
 
 #[test]
