@@ -60,13 +60,15 @@ pub fn arch_of(config: &Config, model: Option<&Arch>) -> Result<Arch> {
         bail!("\"auto\" needs a model, which is what --container gives; or set accelerator.{}", open.join(", accelerator."));
     }
     if let Some(model) = model.filter(|m| m.ese.is_some() != ese.is_some()) {
-        let kind = |ese: bool| if ese { "for LSTMs (ESE)" } else { "for fully connected layers (EIE)" };
+        let kind = |ese: bool| if ese { "for LSTMs (ESE)" } else { "for convolutions and fully connected layers (EIE)" };
         bail!(
             "the model was compiled for an accelerator {}, the configuration describes one {}",
             kind(model.ese.is_some()),
             kind(ese.is_some())
         );
     }
+    let layers = &config.model.layer;
+    let conv = if layers.is_empty() { model.is_some_and(|m| m.conv) } else { layers.iter().any(|layer| layer.conv.is_some()) };
     let take = |value: Auto<usize>, field: fn(&Arch) -> usize| value.or(model.map_or(0, field));
     let of_ese = |value: Auto<usize>, field: fn(&Ese) -> usize| value.or(model.and_then(|m| m.ese.as_ref()).map_or(0, field));
     let arch = Arch {
@@ -83,7 +85,7 @@ pub fn arch_of(config: &Config, model: Option<&Arch>) -> Result<Arch> {
         bias_depth: take(a.bias_depth, |m| m.bias_depth),
         acc_bits: a.acc_bits,
         max_layers: take(a.max_layers, |m| m.max_layers),
-        conv: false,
+        conv,
         ese: ese.map(|e| Ese {
             channels: e.channels,
             cell_depth: of_ese(e.cell_depth, |m| m.cell_depth),
