@@ -46,6 +46,16 @@ pub enum Error {
     Grain(String),
     #[error("accelerator.{field} is {found}, expected {expected}")]
     Setting { field: &'static str, found: String, expected: &'static str },
+    // --- train
+    #[error("training: {0}")]
+    Training(String),
+}
+
+#[cfg(feature = "train")]
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Error {
+        Error::Training(error.to_string())
+    }
 }
 
 /// A number with a comma between groups of three digits.

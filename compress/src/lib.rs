@@ -18,3 +18,5 @@ pub mod prune;
 pub mod quantize;
 pub mod recurrent;
 pub mod spec;
+#[cfg(feature = "train")]
+pub mod train;
