@@ -33,7 +33,7 @@ pub fn compress(config: &Config) -> Result<Compressed> {
     let mut samples = load_inputs(&config.path(calibration), input.tensor.as_deref(), input.scale, input.offset)?;
     samples.truncate(input.calibration_samples);
     spinner.set_message("pruning");
-    let rules: Vec<Rule> = config.model.layer.iter().map(|l| l.density.into()).collect();
+    let rules: Vec<Rule> = config.model.layer.iter().map(|l| l.rule()).collect();
     let (sparse, pruned) = prune(dense, &rules)?;
     spinner.set_message("quantizing");
     let (layers, quantized) = quantize(&sparse, &Quantization::from(config))?;

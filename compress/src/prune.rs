@@ -5,10 +5,13 @@
 
 mod criteria;
 mod grain;
+mod index;
 mod select;
+pub mod sensitivity;
 
 pub use criteria::{lamp_densities, lamp_scores, standard_deviation, Keep};
 pub use grain::{mask, mask_by, Grain, Mask};
+pub use index::index_bits;
 
 use crate::error::Error;
 use crate::model::Dense;

@@ -183,7 +183,7 @@ fn build(
     if !(0.0..=1.0).contains(&density) {
         return wrong(format!("density is {density}, expected 0 to 1"));
     }
-    if columns == 0 || values.len() % columns != 0 {
+    if columns == 0 || !values.len().is_multiple_of(columns) {
         return wrong(format!("{} scores in rows of {columns}, expected whole rows", values.len()));
     }
     if conv.is_some_and(|conv| conv.patch() != columns) {

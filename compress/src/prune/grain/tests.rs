@@ -59,8 +59,8 @@ fn grains_stay_by_the_sum_of_their_magnitudes() {
             let rows = (0..7).map(|r| (r * 22..(r + 1) * 22).collect::<Vec<usize>>());
             rows.flat_map(|row| row.chunks(length).map(<[usize]>::to_vec).collect::<Vec<_>>()).collect()
         };
-        let cases: [(&Matrix, Option<Conv>, Grain, Vec<Vec<usize>>); 7] = [
-            (&full, None, Grain::Weight, chunked(1)),
+        let cases = [
+            (&full, None::<Conv>, Grain::Weight, chunked(1)),
             (&full, None, Grain::Vector { length: 4 }, chunked(4)),
             (&full, None, Grain::Filter, chunked(22)),
             (&conv, Some(CONV), Grain::Weight, (0..conv.data.len()).map(|i| vec![i]).collect()),
