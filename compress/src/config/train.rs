@@ -63,10 +63,9 @@ pub enum Criterion {
     Lamp,
     /// The smallest magnitudes of the whole network.
     Magnitude,
-    /// The smallest magnitudes of each layer, down to its own `density`.
+    /// The smallest magnitudes of each layer, down to its own `density`, or those below its `quality` x the standard deviation
+    /// of its weights (Learning both Weights and Connections).
     Layer,
-    /// Magnitudes below quality x standard deviation of the layer (Learning both Weights and Connections).
-    Threshold,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,11 +82,9 @@ pub enum PruneSchedule {
 #[serde(deny_unknown_fields, default)]
 pub struct PruneConfig {
     pub criterion: Criterion,
-    /// Share of weights that each pass keeps, above 0, to 1, falling; with `layer` their ratio to the last scales the layers'
-    /// densities, and with `threshold` it is not used.
+    /// Share of weights that each pass keeps, above 0, to 1, not rising; with `layer` their ratio to the last scales what the
+    /// layers say.
     pub density: Vec<f64>,
-    /// Of `threshold`: quality of each pass, from 0.
-    pub quality: Vec<f64>,
     pub schedule: PruneSchedule,
     /// Epochs of a pass over which `cubic` prunes.
     pub epochs: usize,
@@ -154,7 +151,6 @@ impl Default for PruneConfig {
         PruneConfig {
             criterion: Criterion::Lamp,
             density: vec![0.1],
-            quality: vec![1.0],
             schedule: PruneSchedule::Cubic,
             epochs: 20,
             retrain: 25,
@@ -215,17 +211,14 @@ impl TrainConfig {
 
 impl PruneConfig {
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.density.is_empty() || self.quality.is_empty() {
-            return Err("prune.density and prune.quality: found an empty list, expected one number per pass".to_string());
+        if self.density.is_empty() {
+            return Err("prune.density is empty, expected one number per pass".to_string());
         }
         for density in &self.density {
             number("prune.density", *density, *density > 0.0 && *density <= 1.0, "shares above 0, to 1")?;
         }
         if self.density.windows(2).any(|pair| pair[1] > pair[0]) {
             return Err(format!("prune.density is {:?}, expected numbers that do not rise", self.density));
-        }
-        for quality in &self.quality {
-            number("prune.quality", *quality, *quality >= 0.0, "numbers from 0")?;
         }
         within("prune.epochs", self.epochs, 0, 10_000)?;
         within("prune.retrain", self.retrain, 0, 10_000)?;
