@@ -17,4 +17,7 @@ pub mod model;
 pub mod prune;
 pub mod quantize;
 pub mod recurrent;
+pub mod shape;
 pub mod spec;
+#[cfg(feature = "train")]
+pub mod train;
