@@ -2,7 +2,11 @@
 //! weight sharing with tuned centroids. Everything random comes from a seed.
 
 pub mod checkpoint;
+pub mod language;
+pub mod loss;
+pub mod lstm;
 pub mod optimize;
 pub mod progress;
 pub mod schedule;
 pub mod slices;
+pub mod text;
