@@ -44,6 +44,11 @@ pub enum Error {
     Node { path: PathBuf, node: String, found: String, expected: String },
     #[error("accelerator.{field} is {found}, expected {expected}")]
     Setting { field: &'static str, found: String, expected: &'static str },
+    // --- storage
+    #[error("stored tensor `{tensor}`: {fault}")]
+    Stored { tensor: String, fault: String },
+    #[error("stored tensors: {0}")]
+    Damaged(String),
 }
 
 /// A number with a comma between groups of three digits.
