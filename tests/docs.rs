@@ -107,7 +107,7 @@ fn memory_and_layer_record_tables_are_those_of_the_code() {
         let found = rows(&page, &format!("| `{}` | {} |", kind.name(), kind.code()));
         assert_eq!(found.len(), 1, "no row for {}, code {}", kind.name(), kind.code());
     }
-    for (name, offset, bits) in LayerRecord::FIELDS {
+    for (name, offset, bits) in LayerRecord::FIELDS.iter().chain(&LayerRecord::WALK_FIELDS) {
         let found = rows(&page, &format!("| `{name}` | {offset} | {bits} |"));
         assert_eq!(found.len(), 1, "no row for {name}, first bit {offset}, {bits} bits");
     }
@@ -139,6 +139,7 @@ fn worked_example_is_what_the_code_makes() {
         bias_depth: 4,
         acc_bits: 40,
         max_layers: 1,
+        conv: false,
         ese: None,
     };
     let shows = |text: &str| assert!(page.contains(text), "docs/formats.md does not show {text}");

@@ -4,12 +4,16 @@
 //! Paths are relative to the file. [`Config::load`] checks every limit, the accelerator's by
 //! [`Arch::validate`], so that the rules stand in one place.
 
+mod conv;
 mod lstm;
+mod pruning;
 
+pub use conv::ConvConfig;
 pub use lstm::{Direction, LstmConfig, LstmFormat, LstmTensors, Prune};
 
 use crate::error::Error;
 use crate::model::Activation;
+use crate::prune::Grain;
 use crate::spec::{arch::Ese, Arch, WeightForm};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -82,9 +86,12 @@ pub struct EseConfig {
 pub struct ModelConfig {
     /// `.safetensors`, `.npz` or `.onnx`.
     pub file: PathBuf,
+    /// Channels, rows and columns of a sample; must be given if the first layer is a convolution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<[usize; 3]>,
     /// LSTM layers from the input on; with one, the datapath is ESE's.
     pub lstm: Vec<LstmConfig>,
-    /// Fully connected layers to the output, behind the LSTM layers; without those at least one when a model is loaded.
+    /// Convolutions and fully connected layers to the output, behind the LSTM layers; without those at least one when a model is loaded.
     pub layer: Vec<LayerConfig>,
 }
 
@@ -94,7 +101,7 @@ pub struct LayerConfig {
     /// Different for each layer; empty takes the name of the weights or of the node.
     #[serde(default)]
     pub name: String,
-    /// Name of a tensor with two axes; empty with `node`.
+    /// Name of a tensor with two axes, or four with `conv`; empty with `node`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub weights: String,
     /// Of an `.onnx` file: the name of a `Gemm`, or of a `MatMul`, whose bias is that of an `Add` behind it.
@@ -112,6 +119,15 @@ pub struct LayerConfig {
     /// Share of weights to keep, 0 to 1; none leaves the layer as it is.
     #[serde(default)]
     pub density: Option<f64>,
+    /// Instead of `density`: keep weights of at least this many standard deviations of the layer's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<f64>,
+    /// What stays or goes as one.
+    #[serde(default)]
+    pub grain: Grain,
+    /// The layer is a convolution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conv: Option<ConvConfig>,
 }
 
 fn relu() -> Activation {
@@ -129,6 +145,9 @@ impl LayerConfig {
             output_axis: 0,
             activation: relu(),
             density: None,
+            quality: None,
+            grain: Grain::Weight,
+            conv: None,
         }
     }
     /// The same from a node of an `.onnx` file.
@@ -158,7 +177,7 @@ impl LayerConfig {
         if self.output_axis > 1 {
             return Err(format!("{key}: output_axis is {}, expected 0 for (out, in) or 1 for (in, out)", self.output_axis));
         }
-        self.density.map_or(Ok(()), |density| share(&format!("{key}: density"), density))
+        self.check_pruning(key)
     }
 }
 
@@ -172,6 +191,8 @@ pub enum CodebookInit {
     Density,
     /// Weights drawn at random (Forgy).
     Random,
+    /// None: the shared weights of least square error are computed.
+    Optimal,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -236,7 +257,7 @@ impl Default for EseConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        ModelConfig { file: "model.safetensors".into(), lstm: Vec::new(), layer: Vec::new() }
+        ModelConfig { file: "model.safetensors".into(), input: None, lstm: Vec::new(), layer: Vec::new() }
     }
 }
 
@@ -361,7 +382,18 @@ impl Config {
                 return Err(format!("{key}: found the name of an earlier layer, expected another"));
             }
         }
+        conv::check(&self.model.layer, self.model.input, self.ese().is_some())?;
+        let plain = |layer: &&LayerConfig| layer.quality.is_none() && layer.grain == Grain::Weight;
+        if let Some(layer) = self.model.layer.iter().find(|l| !self.model.lstm.is_empty() && !plain(l)) {
+            return Err(format!(
+                "layer {}: found quality or grain, expected only density behind an LSTM, whose prune says the rest",
+                layer.label()
+            ));
+        }
         share("compress.activation_density", self.compress.activation_density)?;
+        if i64::try_from(self.compress.seed).is_err() {
+            return Err(format!("compress.seed is {}, expected 0 to 9,223,372,036,854,775,807", self.compress.seed));
+        }
         if self.compress.kmeans_iterations > 10_000 {
             return Err(format!("compress.kmeans_iterations is {}, expected 0 to 10,000", self.compress.kmeans_iterations));
         }
@@ -396,6 +428,7 @@ impl AcceleratorConfig {
             bias_depth: self.bias_depth.or(1),
             acc_bits: self.acc_bits,
             max_layers: self.max_layers.or(1),
+            conv: false,
             ese: self.ese.as_ref().map(|ese| Ese {
                 channels: ese.channels,
                 cell_depth: ese.cell_depth.or(1),

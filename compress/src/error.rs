@@ -42,6 +42,8 @@ pub enum Error {
     Tensor { path: PathBuf, tensor: String, owner: String, found: String, expected: String },
     #[error("{}: node `{node}`: found {found}, expected {expected}", .path.display())]
     Node { path: PathBuf, node: String, found: String, expected: String },
+    #[error("{0}")]
+    Grain(String),
     #[error("accelerator.{field} is {found}, expected {expected}")]
     Setting { field: &'static str, found: String, expected: &'static str },
     // --- storage
@@ -49,6 +51,16 @@ pub enum Error {
     Stored { tensor: String, fault: String },
     #[error("stored tensors: {0}")]
     Damaged(String),
+    // --- train
+    #[error("training: {0}")]
+    Training(String),
+}
+
+#[cfg(feature = "train")]
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Error {
+        Error::Training(error.to_string())
+    }
 }
 
 /// A number with a comma between groups of three digits.

@@ -2,8 +2,9 @@
 //! configuration names, as layers.
 //!
 //! Every weight and bias of the result is finite, every layer has at least one row and one column,
-//! and each layer has as many columns as the one before has rows.
+//! and each layer takes as many inputs as the one before has outputs.
 
+mod conv;
 mod onnx;
 mod recurrent;
 pub(crate) mod tensors;
@@ -14,6 +15,7 @@ pub use recurrent::load_recurrent;
 use crate::config::{Config, LayerConfig};
 use crate::error::{grouped, Error};
 use crate::model::{Dense, DenseLayer, Matrix};
+use conv::Flow;
 use onnx::Graph;
 use std::path::{Path, PathBuf};
 use tensors::{index_text, shape_text, Array, TensorFile};
@@ -21,7 +23,7 @@ use tensors::{index_text, shape_text, Array, TensorFile};
 /// Rows or columns that the largest accelerator could hold: 256 PEs of 65,535 activations.
 const MAX_AXIS: usize = 256 * 65_535;
 
-/// Reads the fully connected layers of `config.model` from its file: `.safetensors` or `.npz`, of 16 to 64-bit floating
+/// Reads the convolutions and fully connected layers of `config.model` from its file: `.safetensors` or `.npz`, of 16 to 64-bit floating
 /// point, or `.onnx`.
 pub fn load_model(config: &Config) -> Result<Dense, Error> {
     let path = config.path(&config.model.file);
@@ -60,21 +62,28 @@ impl ModelFile {
     }
 }
 
-/// The fully connected layers; `before` is the name and the outputs of what comes before the first.
+/// The layers behind an LSTM, if there is one: `before` is the name and the outputs of what comes before the first.
 fn load_layers(config: &Config, file: &mut ModelFile, before: Option<(&str, usize)>) -> Result<Vec<DenseLayer>, Error> {
+    let mut flow = match (before, config.model.input) {
+        (Some((name, outputs)), _) => Flow::Vector(name.to_string(), outputs),
+        (None, Some(sides)) => Flow::Map(sides, "values of model.input".to_string()),
+        (None, None) => Flow::Any,
+    };
     let mut layers: Vec<DenseLayer> = Vec::with_capacity(config.model.layer.len());
     for layer in &config.model.layer {
         let wrong = |fault: &str| Error::Layer { layer: layer.label().to_string(), fault: fault.to_string() };
         let loaded = match (&mut *file, &layer.node) {
-            (ModelFile::Tensors(path, file), None) => load_layer(file, path, layer)?,
+            (ModelFile::Tensors(path, file), None) => load_layer(file, path, layer, &flow)?,
             (ModelFile::Onnx(graph), Some(node)) => graph.dense(node, layer.label(), layer.activation)?,
             (ModelFile::Tensors(..), Some(_)) => return Err(wrong("found node, expected weights: the model file has no nodes")),
             (ModelFile::Onnx(_), None) => {
                 return Err(wrong("found weights, expected node, the name of a Gemm or MatMul of the .onnx file"))
             }
         };
-        let before = layers.last().map(|l| (l.name.as_str(), l.weights.rows)).or(before);
-        check_chain(&loaded.name, loaded.weights.columns, before)?;
+        if loaded.conv.is_none() {
+            flow.check_vector(&loaded.name, loaded.weights.columns)?;
+        }
+        flow = Flow::behind(&loaded);
         layers.push(loaded);
     }
     Ok(layers)
@@ -91,15 +100,27 @@ fn check_chain(layer: &str, inputs: usize, before: Option<(&str, usize)>) -> Res
     }
 }
 
-fn load_layer(file: &mut TensorFile, path: &Path, layer: &LayerConfig) -> Result<DenseLayer, Error> {
+fn load_layer(file: &mut TensorFile, path: &Path, layer: &LayerConfig, flow: &Flow) -> Result<DenseLayer, Error> {
     let weights = Source { path, tensor: &layer.weights, owner: format!("weights of layer {}", layer.label()) };
     let array = file.read(weights.tensor, &weights.owner)?;
-    let [first, second] = array.shape[..] else {
-        return Err(weights.shape(&array, "two axes"));
+    let (first, filter) = match (&array.shape[..], &layer.conv) {
+        ([first, second], None) => (*first, [*second, 1, 1]),
+        ([first, channels, rows, columns], Some(_)) => (*first, [*channels, *rows, *columns]),
+        ([_, _, _, _], None) => {
+            return Err(weights.shape(&array, "two axes; a layer of filters (out, in, rows, columns) needs conv = {} in the configuration"))
+        }
+        (_, None) => return Err(weights.shape(&array, "two axes")),
+        (_, Some(_)) => {
+            let expected = "four axes (out, in, rows, columns) as the layer has conv; leave conv out if it is fully connected";
+            return Err(weights.shape(&array, expected));
+        }
     };
+    let second = filter.iter().try_fold(1usize, |product, side| product.checked_mul(*side)).unwrap_or(usize::MAX);
     if !(1..=MAX_AXIS).contains(&first) || !(1..=MAX_AXIS).contains(&second) {
-        return Err(weights.shape(&array, &format!("1 to {} rows and columns", grouped(MAX_AXIS))));
+        let what = if layer.conv.is_some() { "filters, and weights in each" } else { "rows and columns" };
+        return Err(weights.shape(&array, &format!("1 to {} {what}", grouped(MAX_AXIS))));
     }
+    let conv = flow.convolution(layer, filter)?;
     let values = weights.finite(&array)?;
     let weights = match layer.output_axis {
         0 => Matrix { rows: first, columns: second, data: values },
@@ -117,7 +138,7 @@ fn load_layer(file: &mut TensorFile, path: &Path, layer: &LayerConfig) -> Result
             bias.finite(&array)?
         }
     };
-    Ok(DenseLayer { name: layer.label().to_string(), weights, bias, activation: layer.activation, conv: None })
+    Ok(DenseLayer { name: layer.label().to_string(), weights, bias, activation: layer.activation, conv })
 }
 
 /// A tensor, and what it is for: the "where" of a message.

@@ -19,5 +19,8 @@ pub mod model;
 pub mod prune;
 pub mod quantize;
 pub mod recurrent;
+pub mod shape;
 pub mod spec;
 pub mod storage;
+#[cfg(feature = "train")]
+pub mod train;

@@ -46,10 +46,43 @@ pub struct Conv {
 }
 
 impl Conv {
+    /// Most channels, rows and columns of a map, rows and columns of a filter; largest stride and pooling.
+    pub const MAX_SIDE: usize = 65_535;
+
+    /// Every rule that the numbers keep among themselves; the other functions may be called only if they do. The error says
+    /// what was found and expected.
+    pub fn check(&self) -> Result<(), String> {
+        let [rows, columns] = self.kernel;
+        for (what, value) in [
+            ("channels", self.channels),
+            ("rows of its input", self.height),
+            ("columns of its input", self.width),
+            ("rows of a filter", rows),
+            ("columns of a filter", columns),
+            ("stride", self.stride),
+            ("pool", self.pool),
+        ] {
+            if !(1..=Conv::MAX_SIDE).contains(&value) {
+                return Err(format!("found {value} for {what}, expected 1 to 65,535"));
+            }
+        }
+        if rows > self.height || columns > self.width {
+            return Err(format!("found filters of {rows} x {columns}, expected at most its input, {} x {}", self.height, self.width));
+        }
+        let [down, across] = self.places();
+        if self.pool > down.min(across) {
+            return Err(format!("found pool {}, expected at most {}: there are {down} x {across} results", self.pool, down.min(across)));
+        }
+        Ok(())
+    }
+    /// Rows and columns of results before pooling.
+    pub fn places(&self) -> [usize; 2] {
+        let places = |size: usize, kernel: usize| (size - kernel) / self.stride + 1;
+        [places(self.height, self.kernel[0]), places(self.width, self.kernel[1])]
+    }
     /// Rows and columns of results after pooling.
     pub fn output(&self) -> [usize; 2] {
-        let places = |size: usize, kernel: usize| (size - kernel) / self.stride + 1;
-        [places(self.height, self.kernel[0]) / self.pool, places(self.width, self.kernel[1]) / self.pool]
+        self.places().map(|places| places / self.pool)
     }
     /// Weights of a filter: the columns of the layer's matrix, channel by channel, each row by row.
     pub fn patch(&self) -> usize {
@@ -216,5 +249,13 @@ impl QuantizedLayer {
     }
     pub fn nonzeros(&self) -> usize {
         self.columns.iter().map(Vec::len).sum()
+    }
+    /// Values of an input vector.
+    pub fn inputs(&self) -> usize {
+        self.conv.map_or(self.columns.len(), |conv| conv.inputs())
+    }
+    /// Values of an output vector.
+    pub fn outputs(&self) -> usize {
+        self.rows * self.conv.map_or(1, |conv| conv.output().iter().product())
     }
 }

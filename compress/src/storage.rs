@@ -186,7 +186,8 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
 /// Reads a file tensor after tensor. After an error there is nothing more.
 pub struct Reader<R> {
     input: R,
-    models: Models,
+    /// Made with the first block whose CRC is right.
+    models: Option<Models>,
     block: Option<tensor::Block>,
     last: bool,
     done: bool,
@@ -205,7 +206,7 @@ impl<R: Read> Reader<R> {
         if magic[3] != MAGIC[3] {
             return Err(damaged(format!("found version {} of the format, expected {}", magic[3], MAGIC[3])));
         }
-        Ok(Reader { input, models: Models::default(), block: None, last: false, done: false, hashed: magic })
+        Ok(Reader { input, models: None, block: None, last: false, done: false, hashed: magic })
     }
 
     fn byte(&mut self) -> Result<u8, Error> {
@@ -254,7 +255,7 @@ impl<R: Read> Reader<R> {
     fn advance(&mut self) -> Result<Option<StoredTensor>, Error> {
         loop {
             if let Some(block) = &mut self.block {
-                if let Some(tensor) = self.models.decode(block)? {
+                if let Some(tensor) = self.models.get_or_insert_default().decode(block)? {
                     return Ok(Some(tensor));
                 }
                 self.block = None;

@@ -59,7 +59,17 @@ fn words_of_a_small_network_are_as_the_layout_says() {
     assert_eq!((arch.spmat_depth, arch.ptr_depth, arch.act_depth, arch.acc_depth, arch.bias_depth, arch.max_layers), (4, 5, 3, 3, 4, 2));
     let table = LayerRecord::read_all(&model.image.sections[&Section::Layers]);
     // inputs of -3..2 take fraction 13, 13 + 6 for the products; outputs of up to 7 take 12
-    let first = LayerRecord { source_rows: 2, last_lanes: 1, ptr_base: 0, out_rows: 3, bias_base: 0, shift: 7, relu: true, last: false };
+    let first = LayerRecord {
+        source_rows: 2,
+        last_lanes: 1,
+        ptr_base: 0,
+        out_rows: 3,
+        bias_base: 0,
+        shift: 7,
+        relu: true,
+        last: false,
+        walk: None,
+    };
     assert_eq!(table[0], first);
     let second = LayerRecord {
         source_rows: 3,
@@ -70,6 +80,7 @@ fn words_of_a_small_network_are_as_the_layout_says() {
         last: true,
         relu: false,
         shift: table[1].shift,
+        walk: None,
     };
     assert_eq!(table[1], second);
     let words = |pe, kind| {

@@ -1,8 +1,8 @@
 //! Model files of both formats become layers, and everything wrong with them is said.
 
-use lacuna_compress::config::{Config, LayerConfig};
+use lacuna_compress::config::{Config, ConvConfig, LayerConfig};
 use lacuna_compress::import::load_model;
-use lacuna_compress::model::Activation;
+use lacuna_compress::model::{Activation, Conv};
 use safetensors::tensor::TensorView;
 use safetensors::Dtype;
 use std::path::Path;
@@ -128,6 +128,70 @@ fn layers_that_do_not_follow_each_other_are_refused() {
     assert_eq!(error(&config), "layer second: found 4 inputs, expected 3, the outputs of layer first");
     config.model.layer = vec![LayerConfig { output_axis: 1, ..LayerConfig::new("first", "c") }, LayerConfig::new("second", "half")];
     assert_eq!(load_model(&config).unwrap().layers.len(), 2);
+}
+
+/// Two convolutions and a fully connected layer over maps of 2 x 7 x 8: 3 x 6 x 6, pooled to 3 x 3 x 3, then 4 x 1 x 1.
+fn convolutions() -> (tempfile::TempDir, Config) {
+    let values: Vec<f32> = (0..108).map(|i| i as f32).collect();
+    let (folder, mut config) =
+        safetensors_with(&[("a", &[3, 2, 2, 3], &values[..36]), ("b", &[4, 3, 3, 3], &values), ("c", &[5, 4], &values[..20])]);
+    config.model.input = Some([2, 7, 8]);
+    let conv = |weights: &str, conv| LayerConfig { conv: Some(conv), ..LayerConfig::new("", weights) };
+    config.model.layer = vec![
+        conv("a", ConvConfig { kernel: Some([2, 3]), pool: 2, ..ConvConfig::default() }),
+        conv("b", ConvConfig { stride: 2, ..ConvConfig::default() }),
+        LayerConfig::new("", "c"),
+    ];
+    (folder, config)
+}
+
+#[test]
+fn tensors_of_four_axes_are_convolutions() {
+    let (_folder, config) = convolutions();
+    let dense = load_model(&config).unwrap();
+    let [a, b, c] = &dense.layers[..] else { panic!() };
+    assert_eq!(a.conv, Some(Conv { channels: 2, height: 7, width: 8, kernel: [2, 3], stride: 1, pool: 2 }));
+    assert_eq!(b.conv, Some(Conv { channels: 3, height: 3, width: 3, kernel: [3, 3], stride: 2, pool: 1 }));
+    assert_eq!((a.weights.rows, a.weights.columns, c.conv), (3, 12, None));
+    // row by row in the order of the file
+    assert_eq!(a.weights.row(1), (12..24).map(|i| i as f32).collect::<Vec<_>>());
+    assert_eq!((dense.inputs(), a.outputs(), b.inputs(), b.outputs(), dense.outputs()), (112, 27, 27, 4, 5));
+}
+
+#[test]
+fn convolutions_that_do_not_fit_are_refused() {
+    type Change = fn(&mut Config);
+    let cases: [(Change, &str); 10] = [
+        (|c| c.model.input = Some([1, 7, 8]), "layer a: found filters of 2 channels, expected 1, those of the values of model.input"),
+        (|c| c.model.input = Some([2, 7, 2]), "layer a: found filters of 2 x 3, expected at most its input, 7 x 2"),
+        (|c| c.model.input = None, "found a convolution without a feature map before it: expected model.input, or a convolution before it"),
+        (|c| c.model.input = Some([2, 11, 8]), "layer c: found 4 inputs, expected 8, the 4 x 2 x 1 outputs of layer b"),
+        (|c| drop(c.model.layer.remove(0)), "layer b: found filters of 3 channels, expected 2, those of the values of model.input"),
+        (|c| drop(c.model.layer.drain(..2)), "layer c: found 4 inputs, expected 112, the 2 x 7 x 8 values of model.input"),
+        (
+            |c| c.model.layer[1].conv = None,
+            "tensor `b` (weights of layer b): found shape (4, 3, 3, 3), expected two axes; \
+             a layer of filters (out, in, rows, columns) needs conv = {} in the configuration",
+        ),
+        (
+            |c| c.model.layer[2].conv = Some(ConvConfig::default()),
+            "tensor `c` (weights of layer c): found shape (5, 4), expected four axes (out, in, rows, columns) as the layer has conv; \
+             leave conv out if it is fully connected",
+        ),
+        (|c| c.model.layer[1].conv.as_mut().unwrap().kernel = Some([3, 2]), "layer b: found filters of 3 x 3, expected conv.kernel, 3 x 2"),
+        (|c| c.model.layer[1].conv.as_mut().unwrap().pool = 2, "layer b: found pool 2, expected at most 1: there are 1 x 1 results"),
+    ];
+    for (change, expected) in cases {
+        let (_folder, mut config) = convolutions();
+        change(&mut config);
+        assert!(error(&config).ends_with(expected), "{}", error(&config));
+    }
+    let (_folder, mut config) = convolutions();
+    config.model.layer[0].conv.as_mut().unwrap().stride = 6;
+    assert!(error(&config).ends_with("layer a: found pool 2, expected at most 1: there are 1 x 1 results"), "{}", error(&config));
+    let (_folder, mut config) = safetensors_with(&[("a", &[1, 0, 2, 2], &[])]);
+    config.model.layer = vec![LayerConfig { conv: Some(ConvConfig::default()), ..LayerConfig::new("", "a") }];
+    assert!(error(&config).ends_with("found shape (1, 0, 2, 2), expected 1 to 16,776,960 filters, and weights in each"));
 }
 
 #[test]

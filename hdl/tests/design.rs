@@ -20,6 +20,7 @@ fn arch(pes: usize) -> Arch {
         bias_depth: 60,
         acc_bits: 40,
         max_layers: 4,
+        conv: false,
         ese: None,
     }
 }

@@ -23,6 +23,7 @@ fn arch(pes: usize, channels: usize) -> Arch {
         bias_depth: 1500,
         acc_bits: 40,
         max_layers: 4,
+        conv: false,
         ese: Some(Ese { channels, cell_depth: 1024, input_depth: 160, output_depth: 600 }),
     }
 }

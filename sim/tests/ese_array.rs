@@ -34,6 +34,7 @@ fn arch(pes: usize, fifo_depth: usize, channels: usize, weights: WeightForm, wei
         bias_depth: 7,
         acc_bits: 40,
         max_layers: 3,
+        conv: false,
         ese: Some(Ese { channels, cell_depth: 9, input_depth: 8, output_depth: 8 }),
     }
 }

@@ -37,6 +37,7 @@ fn arch(pes: usize, channels: usize, acc_bits: usize) -> Arch {
         bias_depth: 75,
         acc_bits,
         max_layers: 16,
+        conv: false,
         ese: Some(Ese { channels, cell_depth: 70, input_depth: 20, output_depth: 90 }),
     }
 }

@@ -25,6 +25,7 @@ fn arch() -> Arch {
         bias_depth: 103,
         acc_bits: 40,
         max_layers: 3,
+        conv: false,
         ese: None,
     }
 }

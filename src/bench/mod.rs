@@ -16,6 +16,7 @@ mod hardware;
 mod kws;
 mod nine;
 mod onnx;
+mod plot;
 mod report;
 mod scale;
 mod streams;

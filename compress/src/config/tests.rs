@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::Candidate;
+use crate::prune::{Keep, Rule};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text, Path::new("net.toml")).map_err(|e| e.to_string())
@@ -59,6 +60,7 @@ fn the_example_shows_every_key() {
         accelerator: AcceleratorConfig { ese: Some(EseConfig::default()), ..AcceleratorConfig::default() },
         model: ModelConfig {
             file: "model.safetensors".into(),
+            input: Some([1, 28, 28]),
             lstm: vec![pytorch, tensorflow, onnx],
             layer: vec![LayerConfig {
                 name: "fc1".into(),
@@ -68,6 +70,9 @@ fn the_example_shows_every_key() {
                 output_axis: 0,
                 activation: Activation::Relu,
                 density: Some(0.1),
+                quality: Some(1.2),
+                grain: Grain::Weight,
+                conv: Some(ConvConfig { kernel: Some([5, 5]), stride: 1, pool: 2, padding: 0 }),
             }],
         },
         compress: CompressConfig::default(),
@@ -83,13 +88,15 @@ fn the_example_shows_every_key() {
         folder: PathBuf::new(),
     };
     let text = uncommented();
-    assert_eq!(parse(&text).unwrap(), expected);
+    // not checked: LSTMs and convolutions do not go together
+    let read = |text: &str| toml::from_str::<Config>(text).unwrap();
+    assert_eq!(read(&text), expected);
     let written = toml::to_string(&expected).unwrap();
     for line in written.lines().filter(|l| !l.is_empty()) {
         let key = line.split_once(" = ").map_or(line, |(key, _)| key);
         assert!(text.lines().any(|l| l.split(" = ").next() == Some(key)), "{key} is not in the example");
     }
-    assert_eq!(parse(&written).unwrap(), expected);
+    assert_eq!(read(&written), expected);
 }
 
 #[test]
@@ -138,6 +145,22 @@ fn a_limit_that_is_broken_is_named() {
         ("[accelerator]\nact_depth = 0".into(), "net.toml: accelerator.act_depth is 0: an activation buffer holds 1 to 65,535 words"),
         (format!("{layer}density = 1.01"), "net.toml: layer 1 (a): density is 1.01, expected a share from 0 to 1"),
         (format!("{layer}density = nan"), "net.toml: layer 1 (a): density is NaN, expected a share from 0 to 1"),
+        (format!("{layer}quality = -1"), "net.toml: layer 1 (a): quality is -1, expected a finite number from 0"),
+        (format!("{layer}quality = 1\ndensity = 0.5"), "net.toml: layer 1 (a): found both density and quality, expected one of them"),
+        (format!("{layer}grain = \"filter\""), "net.toml: layer 1 (a): found grain filter, expected density or quality beside it"),
+        (
+            format!("{layer}grain = \"kernel\"\nquality = 1"),
+            "net.toml: layer 1 (a): grain is a kernel, expected another: the layer is no convolution",
+        ),
+        (format!("{layer}density = 0.5\ngrain = {{ vector = 0 }}"), "net.toml: layer 1 (a): grain is a vector of 0, expected at least 1"),
+        (
+            format!("{layer}density = 0.5\ngrain = {{ n-of-m = [2, 4] }}"),
+            "net.toml: layer 1 (a): found density or quality, expected none with grain 2 of 4, which says it",
+        ),
+        (
+            format!("[[model.lstm]]\nformat = \"onnx\"\ngates = \"iofc\"\nnode = \"n\"\n{layer}quality = 1"),
+            "net.toml: layer a: found quality or grain, expected only density behind an LSTM, whose prune says the rest",
+        ),
         (format!("{layer}output_axis = 2"), "net.toml: layer 1 (a): output_axis is 2, expected 0 for (out, in) or 1 for (in, out)"),
         (format!("{layer}{layer}"), "net.toml: layer 2 (a): found the name of an earlier layer, expected another"),
         ("[compress]\nactivation_density = -0.1".into(), "net.toml: compress.activation_density is -0.1, expected a share from 0 to 1"),
@@ -149,6 +172,12 @@ fn a_limit_that_is_broken_is_named() {
         assert_eq!(parse(&text).unwrap_err(), expected);
     }
     assert!(parse("[accelerator]\nweights = \"direct\"\nweight_bits = 16").is_ok());
+    assert!(parse("[compress]\nseed = 9223372036854775807").is_ok());
+    assert!(parse("[compress]\nseed = 9223372036854775808").unwrap_err().contains("9223372036854775808"));
+    let n_of_m = parse(&format!("{layer}grain = {{ n-of-m = [2, 4] }}")).unwrap().model.layer[0].rule();
+    assert_eq!(n_of_m, Rule { keep: None, grain: Grain::NofM { n: 2, m: 4 } });
+    let quality = parse(&format!("{layer}quality = 1.5\ngrain = {{ vector = 4 }}")).unwrap().model.layer[0].rule();
+    assert_eq!(quality, Rule { keep: Some(Keep::Quality(1.5)), grain: Grain::Vector { length: 4 } });
     let error = parse("[accelerator]\nweights = \"huffman\"").unwrap_err();
     assert!(error.contains("unknown variant `huffman`, expected `codebook` or `direct`"), "{error}");
 }
@@ -234,6 +263,42 @@ fn a_layer_has_weights_or_a_node() {
         assert_eq!(parse(&format!("[[model.layer]]\n{keys}")).unwrap_err(), format!("net.toml: layer 1 (a): {expected}"));
     }
     assert_eq!(parse("[[model.layer]]\nnode = \"n\"").unwrap().model.layer, [LayerConfig::from_node("", "n")]);
+}
+
+#[test]
+fn what_is_wrong_with_a_convolution_is_named() {
+    let conv = |keys: &str| format!("[[model.layer]]\nweights = \"a\"\nconv = {{ {keys} }}\n");
+    let input = |sides: &str| format!("[model]\ninput = {sides}\n");
+    let image = input("[1, 28, 28]");
+    let onnx = "[[model.lstm]]\nformat = \"onnx\"\ngates = \"iofc\"\nnode = \"n\"\n";
+    for (text, expected) in [
+        (conv("pool = 2"), "layer 1 (a): found no model.input, expected input = [channels, rows, columns] in [model]"),
+        (format!("{image}{}", conv("stride = 0")), "layer 1 (a): conv.stride is 0, expected 1 to 65,535"),
+        (format!("{image}{}", conv("pool = 65536")), "layer 1 (a): conv.pool is 65536, expected 1 to 65,535"),
+        (format!("{image}{}", conv("kernel = [5, 0]")), "layer 1 (a): conv.kernel is 0, expected 1 to 65,535"),
+        (
+            format!("{image}{}", conv("padding = 2")),
+            "layer 1 (a): conv.padding is 2, expected 0; \
+             the hardware pads nothing: give the network input that is padded, or train it without",
+        ),
+        (input("[1, 0, 28]"), "model.input is [1, 0, 28], expected channels, rows and columns from 1 to 65,535"),
+        (format!("{image}{}output_axis = 1", conv("")), "layer 1 (a): output_axis is 1, expected 0: filters are (out, in, rows, columns)"),
+        (
+            format!("{image}[[model.layer]]\nnode = \"a\"\nconv = {{}}"),
+            "layer 1 (a): found conv with node, expected weights: convolutions come from .safetensors and .npz files",
+        ),
+        (
+            format!("[[model.layer]]\nweights = \"b\"\n{}", conv("")),
+            "layer 2 (a): found a convolution behind a fully connected layer, which leaves no feature map",
+        ),
+        (format!("{onnx}{}", conv("")), "layer 1 (a): found conv in a network with an LSTM, expected fully connected layers"),
+        (format!("{image}{onnx}"), "model.input is the shape of a feature map, found beside an LSTM, which takes vectors"),
+    ] {
+        assert_eq!(parse(&text).unwrap_err(), format!("net.toml: {expected}"));
+    }
+    let found = parse(&format!("{image}{}", conv("pool = 2"))).unwrap().model;
+    assert_eq!(found.input, Some([1, 28, 28]));
+    assert_eq!(found.layer[0].conv, Some(ConvConfig { pool: 2, ..ConvConfig::default() }));
 }
 
 #[test]

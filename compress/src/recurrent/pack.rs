@@ -99,6 +99,7 @@ fn architecture(parts: &Parts, settings: &RecurrentSettings, acc_bits: usize, ru
         bias_depth: depth("bias_depth", "parameters", layout.parameter_words, d.bias)?,
         acc_bits,
         max_layers: depth("max_layers", "operations of a step", parts.program.len(), d.max_layers)?,
+        conv: false,
         ese: Some(Ese {
             channels: settings.channels,
             cell_depth: depth("cell_depth", "cells", layout.cell_words, settings.cell_depth)?,

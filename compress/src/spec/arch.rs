@@ -62,6 +62,9 @@ pub struct Arch {
     pub acc_bits: usize,
     /// EIE: entries of the layer table, the layers that one start can run. ESE: operations of a step. 1..=16.
     pub max_layers: usize,
+    /// EIE: layers may be convolutions too, with pooling behind them (see [`super::walk::Walk`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conv: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ese: Option<Ese>,
 }
@@ -121,6 +124,7 @@ impl Arch {
         range("acc_bits", self.acc_bits, 24, 48, "an accumulator has 24 to 48 bits")?;
         range("max_layers", self.max_layers, 1, 16, "the layer table holds 1 to 16 layers")?;
         if let Some(ese) = &self.ese {
+            range("conv", usize::from(self.conv), 0, 0, "an accelerator of the ESE kind runs no convolutions")?;
             range("ese.channels", ese.channels, 1, 32, "1 to 32 channels are supported")?;
             range("ese.cell_depth", ese.cell_depth, 1, 65_535, "a channel has 1 to 65,535 cells")?;
             range("ese.input_depth", ese.input_depth, 1, 65_535, "an input vector has 1 to 65,535 values")?;
@@ -177,13 +181,15 @@ impl Arch {
         self.acc_depth.min(self.act_depth) * self.pes
     }
 
-    /// The canonical text that is hashed: one `field=value` line each, in declaration order.
+    /// The canonical text that is hashed: one `field=value` line each, in declaration order. Without convolutions there
+    /// is no line of them.
     pub fn canonical(&self) -> String {
         let weights = match self.weights {
             WeightForm::Codebook => "codebook",
             WeightForm::Direct => "direct",
         };
         let (kind, more) = match &self.ese {
+            None if self.conv => ("eie", "conv=1\n".to_string()),
             None => ("eie", String::new()),
             Some(e) => (
                 "ese",
@@ -236,6 +242,7 @@ mod tests {
             bias_depth: 32,
             acc_bits: 40,
             max_layers: 4,
+            conv: false,
             ese: None,
         }
     }
@@ -267,6 +274,7 @@ mod tests {
             Arch { bias_depth: 33, ..a.clone() },
             Arch { acc_bits: 41, ..a.clone() },
             Arch { max_layers: 5, ..a.clone() },
+            Arch { conv: true, ..a.clone() },
         ];
         for o in &others {
             assert_ne!(o.hash(), a.hash(), "{o:?}");
@@ -281,5 +289,9 @@ mod tests {
         assert!(Arch { weight_bits: 9, ..small() }.validate().is_err());
         assert!(Arch { weight_bits: 9, weights: WeightForm::Direct, ..small() }.validate().is_ok());
         assert!(small().validate().is_ok());
+        assert!(Arch { conv: true, ..small() }.validate().is_ok());
+        let ese = Some(Ese { channels: 1, cell_depth: 1, input_depth: 1, output_depth: 1 });
+        let e = Arch { conv: true, ese, ..small() }.validate().unwrap_err();
+        assert_eq!(e.to_string(), "accelerator.conv is 1: an accelerator of the ESE kind runs no convolutions");
     }
 }

@@ -12,6 +12,7 @@
 use super::arch::{address_bits, Arch, ACT_BITS};
 use super::image::Words;
 use super::program::Op;
+use super::walk::Walk;
 
 /// A memory of the accelerator. The number is its code in the `MEM_SELECT` register.
 ///
@@ -87,7 +88,7 @@ impl MemoryKind {
             MemoryKind::Codebook => arch.weight_value_bits(),
             MemoryKind::ActA | MemoryKind::ActB => ACT_BITS,
             MemoryKind::Layers if arch.ese.is_some() => Op::BITS,
-            MemoryKind::Layers => LayerRecord::BITS,
+            MemoryKind::Layers => LayerRecord::bits(arch),
         }
     }
     /// Words; 0 if the architecture has no such memory.
@@ -186,13 +187,13 @@ pub fn pointer_place(p: usize) -> (MemoryKind, usize) {
 /// What the sequencer knows of a layer; one word of the layer table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct LayerRecord {
-    /// Activation rows to scan: ceil(columns / N), at least 1.
+    /// Activation rows to scan: ceil(columns / N), at least 1. Of a convolution those of a patch.
     pub source_rows: usize,
     /// Columns in the last of them, 1..=N; what lies beyond is not looked at.
     pub last_lanes: usize,
     /// Number of the layer's first pointer.
     pub ptr_base: usize,
-    /// Rows of each PE: ceil(rows / N), at least 1.
+    /// Rows of each PE: ceil(rows / N), at least 1. Of a convolution those of a place.
     pub out_rows: usize,
     /// Address of the layer's first bias.
     pub bias_base: usize,
@@ -201,11 +202,15 @@ pub struct LayerRecord {
     pub relu: bool,
     /// The network ends with this layer.
     pub last: bool,
+    /// Where the rows to scan lie, and how often: there exactly if the architecture has convolutions.
+    pub walk: Option<Walk>,
 }
 
 impl LayerRecord {
-    /// Bits of a word of the layer table. The place of each field is fixed, whatever the architecture.
+    /// Bits of a word of the layer table without convolutions. The place of each field is fixed, whatever the architecture.
     pub const BITS: usize = 128;
+    /// Bits of a word of the layer table with convolutions: behind the other fields those of the walk.
+    pub const CONV_BITS: usize = 256;
     /// Bit offset and width of each field, as the hardware and docs/formats.md have it.
     pub const FIELDS: [(&'static str, usize, usize); 8] = [
         ("source_rows", 0, 16),
@@ -217,9 +222,27 @@ impl LayerRecord {
         ("relu", 104, 1),
         ("last", 105, 1),
     ];
-    /// Offset and width of a field; the name must be one of [`LayerRecord::FIELDS`].
+    /// As [`LayerRecord::FIELDS`], of the walk.
+    pub const WALK_FIELDS: [(&'static str, usize, usize); 7] = [
+        ("run_rows", 128, 16),
+        ("line_rows", 144, 16),
+        ("step_x", 160, 16),
+        ("step_y", 176, 16),
+        ("out_width", 192, 16),
+        ("out_height", 208, 16),
+        ("pool", 224, 4),
+    ];
+    /// Bits of a word of the layer table of an architecture of the EIE kind.
+    pub fn bits(arch: &Arch) -> usize {
+        if arch.conv {
+            Self::CONV_BITS
+        } else {
+            Self::BITS
+        }
+    }
+    /// Offset and width of a field; the name must be one of [`LayerRecord::FIELDS`] or [`LayerRecord::WALK_FIELDS`].
     pub fn field(name: &str) -> (usize, usize) {
-        let found = Self::FIELDS.iter().find(|f| f.0 == name);
+        let found = Self::FIELDS.iter().chain(&Self::WALK_FIELDS).find(|f| f.0 == name);
         found.map(|f| (f.1, f.2)).unwrap_or_else(|| panic!("layer record has no field {name}"))
     }
     fn values(&self) -> [u64; 8] {
@@ -234,9 +257,15 @@ impl LayerRecord {
             u64::from(self.last),
         ]
     }
+    /// Writes word `index`. In a table with convolutions a record without a walk becomes one place of all its rows.
     pub fn write(&self, table: &mut Words, index: usize) {
         for ((_, offset, len), value) in Self::FIELDS.iter().zip(self.values()) {
             table.set_bits(index, *offset, *len, value);
+        }
+        if table.width() == Self::CONV_BITS {
+            for ((_, offset, len), value) in Self::WALK_FIELDS.iter().zip(self.walk().values()) {
+                table.set_bits(index, *offset, *len, value as u64);
+            }
         }
     }
     pub fn read(table: &Words, index: usize) -> LayerRecord {
@@ -253,7 +282,12 @@ impl LayerRecord {
             shift: f("shift") as u32,
             relu: f("relu") == 1,
             last: f("last") == 1,
+            walk: (table.width() == Self::CONV_BITS).then(|| Walk::from_values(Self::WALK_FIELDS.map(|(name, _, _)| f(name)))),
         }
+    }
+    /// The walk over the source buffer: a fully connected layer's is one place, one run.
+    pub fn walk(&self) -> Walk {
+        self.walk.unwrap_or(Walk::whole(self.source_rows))
     }
     /// Every layer of a table, up to the one marked last.
     pub fn read_all(table: &Words) -> Vec<LayerRecord> {
@@ -266,9 +300,17 @@ impl LayerRecord {
         }
         layers
     }
-    /// Columns of the layer.
+    /// Columns of the layer; of a convolution those of a place.
     pub fn columns(&self, pes: usize) -> usize {
         (self.source_rows - 1) * pes + self.last_lanes
+    }
+    /// Activations that the layer takes, by position: its columns, or those of the map up to the last that the walk reaches.
+    pub fn inputs(&self, pes: usize) -> usize {
+        (self.walk().span(self.source_rows).saturating_sub(1)) * pes + self.last_lanes
+    }
+    /// Rows of the destination buffer that the layer fills, in every PE.
+    pub fn destination_rows(&self) -> usize {
+        self.walk().windows() * self.out_rows
     }
 }
 
@@ -294,19 +336,31 @@ mod tests {
             shift: 47,
             relu: true,
             last: true,
+            walk: None,
         };
         let small = LayerRecord { source_rows: 1, last_lanes: 1, out_rows: 1, ..Default::default() };
         big.write(&mut table, 1);
         small.write(&mut table, 0);
         assert_eq!((LayerRecord::read(&table, 0), LayerRecord::read(&table, 1)), (small, big));
         assert_eq!(LayerRecord::read_all(&table), [small, big]);
+
+        // with convolutions, where a fully connected layer is one place
+        let mut table = Words::zeroed(LayerRecord::CONV_BITS, 2);
+        let walk = Walk { run_rows: 65535, line_rows: 65534, step_x: 65533, step_y: 65532, out_width: 65531, out_height: 65530, pool: 15 };
+        let conv = LayerRecord { walk: Some(walk), ..big };
+        conv.write(&mut table, 1);
+        small.write(&mut table, 0);
+        let whole = LayerRecord { walk: Some(Walk::whole(1)), ..small };
+        assert_eq!(LayerRecord::read_all(&table), [whole, conv]);
     }
 
     #[test]
     fn fields_do_not_overlap() {
-        for (i, a) in LayerRecord::FIELDS.iter().enumerate() {
-            assert!(a.1 + a.2 <= LayerRecord::BITS);
-            for b in &LayerRecord::FIELDS[i + 1..] {
+        let all: Vec<_> = LayerRecord::FIELDS.iter().chain(&LayerRecord::WALK_FIELDS).collect();
+        for (i, a) in all.iter().enumerate() {
+            let bits = if i < LayerRecord::FIELDS.len() { LayerRecord::BITS } else { LayerRecord::CONV_BITS };
+            assert!(a.1 + a.2 <= bits);
+            for b in &all[i + 1..] {
                 assert!(a.1 + a.2 <= b.1 || b.1 + b.2 <= a.1, "{} and {}", a.0, b.0);
             }
         }
@@ -339,6 +393,7 @@ mod tests {
             bias_depth: 4,
             acc_bits: 32,
             max_layers: 2,
+            conv: false,
             ese: None,
         };
         let names: Vec<String> = sections(&arch).iter().map(|s| s.file_stem()).collect();

@@ -15,9 +15,11 @@ pub mod layout;
 pub mod lut;
 pub mod program;
 pub mod registers;
+pub mod walk;
 
 pub use arch::{Arch, ArchError, Ese, WeightForm};
 pub use entry::Entry;
 pub use image::{MemoryImage, Words};
 pub use layout::{LayerRecord, MemoryKind, Section};
 pub use program::{Op, Parameters};
+pub use walk::Walk;

@@ -380,6 +380,7 @@ fn image(shape: &Shape, acc_bits: usize, slack: usize, lstm: &[Lstm], layers: &[
         bias_depth: parameters.max(1) + slack,
         acc_bits,
         max_layers: plan.len().max(codebook).min(16),
+        conv: false,
         ese: Some(Ese {
             channels: shape.channels,
             cell_depth: cells + slack,
@@ -407,6 +408,7 @@ fn image(shape: &Shape, acc_bits: usize, slack: usize, lstm: &[Lstm], layers: &[
         weight_fraction: 10,
         input_fraction: 12,
         output_fraction: 12,
+        conv: None,
     };
     let network = RecurrentNetwork {
         input_size: shape.inputs,
