@@ -58,7 +58,10 @@ impl Layout {
             let positions = layer.shape.iter().try_fold(1usize, |all, axis| all.checked_mul(*axis));
             let whole = positions.is_some_and(|p| (1..=crate::storage::MOST_VALUES).contains(&p));
             if layer.shape.len() < 2 || layer.shape.len() > 8 || !whole || ![4, 8].contains(&layer.bits) {
-                return Err(wrong(format!("layer {}: found shape {:?} and {} bits, expected 2 to 8 axes and 4 or 8 bits", layer.name, layer.shape, layer.bits)));
+                return Err(wrong(format!(
+                    "layer {}: found shape {:?} and {} bits, expected 2 to 8 axes and 4 or 8 bits",
+                    layer.name, layer.shape, layer.bits
+                )));
             }
         }
         Ok(layout)

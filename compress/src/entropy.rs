@@ -9,6 +9,9 @@ pub mod fast;
 pub mod huffman;
 pub mod mixed;
 pub mod mixing;
+pub mod order;
+
+pub use order::order_units;
 
 /// Rows and columns of a matrix, stored row by row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

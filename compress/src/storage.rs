@@ -175,6 +175,12 @@ pub fn write(tensors: &[StoredTensor], method: Method) -> Result<Vec<u8>, Error>
     Ok(file)
 }
 
+/// What each of `tensors` takes of a file, in bytes: its name, shape and codebook included, the CRC of its block apart.
+pub fn sizes(tensors: &[StoredTensor], method: Method) -> Result<Vec<f64>, Error> {
+    tensors.iter().try_for_each(StoredTensor::check)?;
+    Ok(Models::default().costs(tensors, method))
+}
+
 fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number > 127 {
         out.push((number & 127) as u8 | 128);

@@ -59,7 +59,11 @@ impl ByteModel {
             self.matching + 1
         } else {
             let tail = |n: usize| (n..end).rev().find(|at| self.seen[at - n..*at] == self.seen[end - n..]);
-            if end > 3 { tail(3).unwrap_or(0) } else { 0 }
+            if end > 3 {
+                tail(3).unwrap_or(0)
+            } else {
+                0
+            }
         };
         byte
     }

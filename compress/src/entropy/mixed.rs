@@ -177,7 +177,11 @@ impl MixedModel {
             for c in 0..columns {
                 let at = r * row_step + c * column_step;
                 let get = |up: usize, left: usize| {
-                    if up > r || left > c || (up == 0 && left == 0) { 0 } else { ranks[at - up * row_step - left * column_step] }
+                    if up > r || left > c || (up == 0 && left == 0) {
+                        0
+                    } else {
+                        ranks[at - up * row_step - left * column_step]
+                    }
                 };
                 // neighbors on the second grid: above, and its left and right
                 let (n, nw, ne) = if across > 0 {
@@ -238,7 +242,10 @@ impl MixedModel {
                     (column.mean(most) * 9 + row.mean(most)) * 8 + window,
                     c as u32 & 0x1f_ffff,
                     r as u32 & 0x1f_ffff,
-                    (coarse(product, 9) * 4 + (u32::from(w != 0) + u32::from(ww != 0))) * 4 + u32::from(n != 0) + u32::from(nw != 0) + u32::from(ne != 0),
+                    (coarse(product, 9) * 4 + (u32::from(w != 0) + u32::from(ww != 0))) * 4
+                        + u32::from(n != 0)
+                        + u32::from(nw != 0)
+                        + u32::from(ne != 0),
                     phase * 8 + (local >> 3 & 4) + (local >> 5 & 2) + (local >> 2 & 1),
                     coarse(logits[1], 8) * 8 + u32::from(above != 0) * 4 + u32::from(above2 != 0) * 2 + u32::from(w != 0),
                 ];
@@ -322,6 +329,10 @@ impl MixedModel {
         }
         // below `count`, which is at most 65,535
         let magnitude = found as i32 + 1;
-        if minus { -magnitude } else { magnitude }
+        if minus {
+            -magnitude
+        } else {
+            magnitude
+        }
     }
 }

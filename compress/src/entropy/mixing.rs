@@ -141,7 +141,15 @@ impl Predictor {
 
     /// Codes one decision. `contexts` are the contexts' values, each below 2^22 (tables grow to the largest that
     /// occurs); `estimates` are logits; `chosen` are the selectors' values; `fine` are the contexts of the last correction.
-    pub fn code(&mut self, coder: &mut impl BitCoder, bit: bool, contexts: &[u32], estimates: &[i32], chosen: &[usize], fine: [u32; 2]) -> bool {
+    pub fn code(
+        &mut self,
+        coder: &mut impl BitCoder,
+        bit: bool,
+        contexts: &[u32],
+        estimates: &[i32],
+        chosen: &[usize],
+        fine: [u32; 2],
+    ) -> bool {
         self.inputs.clear();
         self.weights.clear();
         let mut known = 0;

@@ -77,7 +77,11 @@ impl Form {
         Form { kind, unused: all.trailing_zeros().min(form.width() - 1) }
     }
     fn width(self) -> u32 {
-        if self.kind == Kind::Float { 32 - self.unused } else { 16 - self.unused }
+        if self.kind == Kind::Float {
+            32 - self.unused
+        } else {
+            16 - self.unused
+        }
     }
     fn word(self, value: f32) -> u32 {
         let word = match self.kind {
@@ -114,12 +118,20 @@ impl Form {
     fn ordered(self, word: u32) -> u32 {
         let top = 1u32 << (self.width() - 1);
         let fixed = matches!(self.kind, Kind::Fixed(_));
-        if fixed || word & top == 0 { word ^ top } else { !word & (top - 1 | top) }
+        if fixed || word & top == 0 {
+            word ^ top
+        } else {
+            !word & (top - 1 | top)
+        }
     }
     fn unordered(self, ordered: u32) -> u32 {
         let top = 1u32 << (self.width() - 1);
         let fixed = matches!(self.kind, Kind::Fixed(_));
-        if fixed || ordered & top != 0 { ordered ^ top } else { !ordered & (top - 1 | top) }
+        if fixed || ordered & top != 0 {
+            ordered ^ top
+        } else {
+            !ordered & (top - 1 | top)
+        }
     }
     /// The number of the kind, below 3.
     fn class(self) -> u32 {

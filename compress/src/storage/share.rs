@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 
 /// In the order of the numbers: negative ones by falling bits, then the others.
 fn key(bits: u32) -> u32 {
-    if bits >> 31 == 1 { !bits } else { bits | 1 << 31 }
+    if bits >> 31 == 1 {
+        !bits
+    } else {
+        bits | 1 << 31
+    }
 }
 
 impl Values {

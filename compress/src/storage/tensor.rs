@@ -125,12 +125,20 @@ fn periods(shape: &[usize]) -> Vec<u16> {
 
 fn fast_code(value: i32) -> u16 {
     // zigzag, numbers of 16 bits
-    if value < 0 { (-(value + 1)) as u16 * 2 + 1 } else { (value * 2) as u16 }
+    if value < 0 {
+        (-(value + 1)) as u16 * 2 + 1
+    } else {
+        (value * 2) as u16
+    }
 }
 
 fn fast_value(code: u16) -> i32 {
     let half = i32::from(code / 2);
-    if code & 1 == 1 { -half - 1 } else { half }
+    if code & 1 == 1 {
+        -half - 1
+    } else {
+        half
+    }
 }
 
 impl Models {
@@ -145,6 +153,16 @@ impl Models {
         (coder.finish(), bulk)
     }
 
+    /// What each of `tensors` takes of a file, in bytes, names and codebooks included.
+    pub(super) fn costs(&mut self, tensors: &[StoredTensor], method: Method) -> Vec<f64> {
+        let mut cost = |tensor: &StoredTensor| {
+            let (mut coder, mut bulk) = (Cost::default(), Vec::new());
+            self.put(&mut coder, tensor, method, &mut bulk);
+            coder.bits / 8.0 + bulk.len() as f64
+        };
+        tensors.iter().map(&mut cost).collect()
+    }
+
     /// The next tensor of a block; none after its last.
     pub(super) fn decode(&mut self, block: &mut Block) -> Result<Option<StoredTensor>, Error> {
         if !block.coder.bit(false, MORE) {
@@ -153,7 +171,7 @@ impl Models {
         self.get(block).map(Some)
     }
 
-    fn put(&mut self, coder: &mut BitEncoder, tensor: &StoredTensor, method: Method, bulk: &mut Vec<u8>) {
+    fn put<C: BitCoder>(&mut self, coder: &mut C, tensor: &StoredTensor, method: Method, bulk: &mut Vec<u8>) {
         self.bytes.text(coder, tensor.name.as_bytes(), MOST_NAME);
         let form = Form::of(&tensor.values, method);
         let number = FORMS.iter().position(|f| *f == form).unwrap_or(0);
@@ -161,7 +179,7 @@ impl Models {
         for axis in &tensor.shape {
             self.bytes.number(coder, *axis as u64);
         }
-        let mut append = |models: &mut Models, coder: &mut BitEncoder, bytes: &[u8]| {
+        let mut append = |models: &mut Models, coder: &mut C, bytes: &[u8]| {
             models.bytes.number(coder, bytes.len() as u64);
             bulk.extend(bytes);
         };
@@ -199,7 +217,7 @@ impl Models {
     }
 
     /// Tries the tunings that such a tensor may gain from, and codes with the best.
-    fn put_ranks(&mut self, coder: &mut BitEncoder, shape: &[usize], ranks: &mut [i32], negative: u32, positive: u32) {
+    fn put_ranks(&mut self, coder: &mut impl BitCoder, shape: &[usize], ranks: &mut [i32], negative: u32, positive: u32) {
         let grid = grid(shape);
         let mut best = (f64::INFINITY, Tuning { period: 0, transposed: false });
         let tried: Vec<Tuning> =
