@@ -7,6 +7,7 @@ mod big;
 mod charlm;
 mod digits;
 mod emit;
+mod entropy;
 mod ese;
 mod ese_case;
 mod ese_fit;
@@ -82,6 +83,8 @@ pub enum Bench {
     Big,
     /// Grains of pruning: error, cost of the index, and cycles
     Granularity,
+    /// The smallest form of storage beside Huffman coding and what is published: sizes, decode speed, round trip
+    Entropy,
 }
 
 impl Bench {
@@ -101,6 +104,7 @@ impl Bench {
             Bench::EseFit => "ese-fit",
             Bench::Big => "big",
             Bench::Granularity => "granularity",
+            Bench::Entropy => "entropy",
         }
     }
 }
@@ -125,6 +129,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::EseFit => ese_fit::run()?,
         Bench::Big => big::run()?,
         Bench::Granularity => granularity::run(&args.data)?,
+        Bench::Entropy => entropy::run(&args.data)?,
     };
     finish(args.name, &outcome, args.json.as_deref())
 }
