@@ -96,18 +96,15 @@ pub fn conv_case(hardware: &Hardware, seed: u64) -> ConvCase {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for _ in 0..200 {
         let layers = layers(&mut rng, hardware.weights);
-        let rows = if rng.random_bool(0.5) { RowOrder::Balanced { seed } } else { RowOrder::Model };
-        let inputs = inputs(&mut rng, layers[0].conv.map_or(0, |conv| conv.inputs()));
-        if let Some(model) = compiled(hardware, &layers, rows, &mut rng) {
-            let what: Vec<String> = layers.iter().map(|l| format!("{:?} -> {}", l.conv, l.rows)).collect();
-            return ConvCase { name: format!("seed {seed}: {hardware:?}, {}", what.join("; ")), layers, model, inputs };
+        if let Ok(case) = case_of(hardware, layers, &mut rng) {
+            return ConvCase { name: format!("seed {seed}: {}", case.name), ..case };
         }
     }
     panic!("seed {seed}: no network fits {hardware:?}");
 }
 
-/// Compiles for the hardware's depths; ranges that make some results saturate.
-fn compiled(hardware: &Hardware, layers: &[QuantizedLayer], rows: RowOrder, rng: &mut ChaCha8Rng) -> Option<Model> {
+/// Compiles given layers for the hardware's depths; ranges that make some results saturate.
+pub fn case_of(hardware: &Hardware, layers: Vec<QuantizedLayer>, rng: &mut ChaCha8Rng) -> Result<ConvCase, String> {
     let depths = Depths {
         spmat: Some(1024 / hardware.entries_per_word),
         ptr: Some(700),
@@ -116,7 +113,16 @@ fn compiled(hardware: &Hardware, layers: &[QuantizedLayer], rows: RowOrder, rng:
         bias: Some(27),
         max_layers: Some(3),
     };
-    let settings = Settings { depths, rows, ..settings(hardware, layers.len()) };
+    let rows = if rng.random_bool(0.5) { RowOrder::Balanced { seed: rng.next_u64() } } else { RowOrder::Model };
+    let settings = Settings { depths, rows, ..settings(hardware) };
+    let model = compiled(&settings, &layers, rng)?;
+    let inputs = inputs(rng, layers[0].conv.map_or(0, |conv| conv.inputs()));
+    let what: Vec<String> = layers.iter().map(|l| format!("{:?} -> {}", l.conv, l.rows)).collect();
+    Ok(ConvCase { name: format!("{hardware:?}, {}", what.join("; ")), layers, model, inputs })
+}
+
+/// Compiles with random ranges of the results, some of which saturate.
+pub fn compiled(settings: &Settings, layers: &[QuantizedLayer], rng: &mut ChaCha8Rng) -> Result<Model, String> {
     let outputs: Vec<Range> = layers
         .iter()
         .map(|layer| {
@@ -126,11 +132,11 @@ fn compiled(hardware: &Hardware, layers: &[QuantizedLayer], rows: RowOrder, rng:
         })
         .collect();
     let calibration = Calibration::Given { input: Range { low: -1.0, high: 1.0 }, outputs: &outputs };
-    compile(layers, &settings, calibration).ok().map(|compiled| compiled.model)
+    compile(layers, settings, calibration).map(|compiled| compiled.model).map_err(|e| e.to_string())
 }
 
 /// Settings with every depth as needed.
-pub fn settings(hardware: &Hardware, layers: usize) -> Settings {
+pub fn settings(hardware: &Hardware) -> Settings {
     Settings {
         pes: hardware.pes,
         fifo_depth: hardware.fifo_depth,
@@ -138,7 +144,7 @@ pub fn settings(hardware: &Hardware, layers: usize) -> Settings {
         weight_bits: weight_bits(hardware.weights),
         run_bits: Some(3),
         entries_per_word: hardware.entries_per_word,
-        depths: Depths { max_layers: Some(layers), ..Depths::default() },
+        depths: Depths::default(),
         acc_bits: Some(40),
         densities: Densities::Stated(0.5),
         rows: RowOrder::Model,
