@@ -42,8 +42,20 @@ pub enum Error {
     Tensor { path: PathBuf, tensor: String, owner: String, found: String, expected: String },
     #[error("{}: node `{node}`: found {found}, expected {expected}", .path.display())]
     Node { path: PathBuf, node: String, found: String, expected: String },
+    #[error("{0}")]
+    Grain(String),
     #[error("accelerator.{field} is {found}, expected {expected}")]
     Setting { field: &'static str, found: String, expected: &'static str },
+    // --- train
+    #[error("training: {0}")]
+    Training(String),
+}
+
+#[cfg(feature = "train")]
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Error {
+        Error::Training(error.to_string())
+    }
 }
 
 /// A number with a comma between groups of three digits.

@@ -19,3 +19,5 @@ pub mod quantize;
 pub mod recurrent;
 pub mod shape;
 pub mod spec;
+#[cfg(feature = "train")]
+pub mod train;

@@ -5,6 +5,8 @@
 //! padding only: a non-zero weight has another code even if its shared weight rounds to zero.
 
 mod kmeans;
+mod optimum;
+pub mod search;
 
 use crate::config::{CodebookInit, Config};
 use crate::error::Error;
@@ -62,8 +64,11 @@ pub struct LayerReport {
 }
 
 impl LayerReport {
-    /// Ratio of weights to error in decibel; infinite without an error.
+    /// Ratio of weights to error in decibel; infinite without an error, also if there are no weights.
     pub fn signal_to_noise(&self) -> f64 {
+        if self.mse == 0.0 {
+            return f64::INFINITY;
+        }
         10.0 * (self.power / self.mse).log10()
     }
 }

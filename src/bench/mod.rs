@@ -17,6 +17,7 @@ mod kws;
 mod lenet_hardware;
 mod nine;
 mod onnx;
+mod plot;
 mod report;
 mod scale;
 mod streams;

@@ -136,6 +136,7 @@ fn a_layer_of_zeros_is_stored_as_nothing() {
     for how in [codebook(4, CodebookInit::Linear), fixed_point(8)] {
         let (layer, report) = one(&dense, &how);
         assert_eq!((layer.nonzeros(), layer.columns.len(), report.mse, report.before), (0, 2, 0.0, 0));
+        assert_eq!(report.signal_to_noise(), f64::INFINITY);
     }
 }
 
