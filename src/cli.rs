@@ -8,7 +8,8 @@ use crate::commands::infer::InferArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::simulate::SimulateArgs;
-use crate::commands::{compress, demo, generate, infer, init, inspect, simulate};
+use crate::commands::train::TrainArgs;
+use crate::commands::{compress, demo, generate, infer, init, inspect, simulate, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Init(InitArgs),
+    Train(TrainArgs),
     Demo(DemoArgs),
     Compress(CompressArgs),
     Generate(GenerateArgs),
@@ -37,6 +39,7 @@ enum Command {
 pub fn run() -> Result<ExitCode> {
     match &Cli::parse().command {
         Command::Init(args) => init::run(args),
+        Command::Train(args) => train::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Compress(args) => compress::run(args),
         Command::Generate(args) => generate::run(args),

@@ -7,9 +7,11 @@
 mod conv;
 mod lstm;
 mod pruning;
+mod train;
 
 pub use conv::ConvConfig;
 pub use lstm::{Direction, LstmConfig, LstmFormat, LstmTensors, Prune};
+pub use train::{Criterion, OptimizerKind, PruneConfig, PruneSchedule, ScheduleKind, ShareConfig, TrainConfig};
 
 use crate::error::Error;
 use crate::model::Activation;
@@ -28,6 +30,9 @@ pub struct Config {
     pub model: ModelConfig,
     pub compress: CompressConfig,
     pub input: InputConfig,
+    pub train: TrainConfig,
+    pub prune: PruneConfig,
+    pub share: ShareConfig,
     /// The folder of the file, which its paths are relative to.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -119,6 +124,9 @@ pub struct LayerConfig {
     /// Share of weights to keep, 0 to 1; none leaves the layer as it is.
     #[serde(default)]
     pub density: Option<f64>,
+    /// Outputs, or filters of a convolution: needed only to train the layer from nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<usize>,
     /// Instead of `density`: keep weights of at least this many standard deviations of the layer's weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<f64>,
@@ -145,6 +153,7 @@ impl LayerConfig {
             output_axis: 0,
             activation: relu(),
             density: None,
+            outputs: None,
             quality: None,
             grain: Grain::Weight,
             conv: None,
@@ -176,6 +185,9 @@ impl LayerConfig {
         }
         if self.output_axis > 1 {
             return Err(format!("{key}: output_axis is {}, expected 0 for (out, in) or 1 for (in, out)", self.output_axis));
+        }
+        if self.outputs == Some(0) {
+            return Err(format!("{key}: outputs is 0, expected at least 1"));
         }
         self.check_pruning(key)
     }
@@ -383,6 +395,9 @@ impl Config {
             }
         }
         conv::check(&self.model.layer, self.model.input, self.ese().is_some())?;
+        self.train.check()?;
+        self.prune.check()?;
+        self.share.check(self.model.layer.len())?;
         let plain = |layer: &&LayerConfig| layer.quality.is_none() && layer.grain == Grain::Weight;
         if let Some(layer) = self.model.layer.iter().find(|l| !self.model.lstm.is_empty() && !plain(l)) {
             return Err(format!(

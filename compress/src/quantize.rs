@@ -119,6 +119,28 @@ pub fn quantize(dense: &Dense, how: &Quantization) -> Result<(Vec<QuantizedLayer
     Ok((layers, reports))
 }
 
+/// Values in clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clusters {
+    /// Ascending.
+    pub centroids: Vec<f64>,
+    /// Of each value, the number of its centroid.
+    pub numbers: Vec<u8>,
+    /// Sum of the squared distances of the values from their centroids.
+    pub error: f64,
+}
+
+/// The k-means of [`quantize`] on finite values of one's own, zeros among them: at most `clusters`, 1 to 255.
+pub fn cluster(values: &[f32], clusters: u8, init: CodebookInit, iterations: usize, seed: u64) -> Clusters {
+    let sorted = Sorted::new(values.iter().copied());
+    let centroids = sorted.centroids(usize::from(clusters.max(1)), init, iterations, &mut ChaCha8Rng::seed_from_u64(seed));
+    // fewer than 256
+    let numbers: Vec<u8> = values.iter().map(|v| nearest(&centroids, f64::from(*v)) as u8).collect();
+    let square = |(value, number): (&f32, &u8)| (f64::from(*value) - centroids[usize::from(*number)]).powi(2);
+    let error = values.iter().zip(&numbers).map(square).sum();
+    Clusters { centroids, numbers, error }
+}
+
 /// The network of real numbers that the integers stand for.
 pub fn dequantize(layers: &[QuantizedLayer]) -> Dense {
     let layer = |q: &QuantizedLayer| {

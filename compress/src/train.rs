@@ -2,7 +2,14 @@
 //! weight sharing with tuned centroids. Everything random comes from a seed.
 
 pub mod checkpoint;
+pub mod classify;
+pub mod data;
+pub mod export;
+pub mod fit;
+pub mod network;
 pub mod optimize;
+pub mod patches;
+pub mod products;
 pub mod progress;
 pub mod schedule;
 pub mod slices;

@@ -3,6 +3,7 @@
 //! One file per measurement, which returns an [`Outcome`]: flat rows, and what was measured against which bar.
 //! Printing, JSON and the exit code are here. What does not belong here: anything that another command does too.
 
+mod big;
 mod charlm;
 mod digits;
 mod emit;
@@ -12,6 +13,7 @@ mod ese_fit;
 mod ese_scale;
 mod fc8;
 mod fit;
+mod granularity;
 mod hardware;
 mod kws;
 mod lenet_hardware;
@@ -77,6 +79,10 @@ pub enum Bench {
     EseScale,
     /// ESE's LSTM on an UltraScale+ device: area
     EseFit,
+    /// A layer of 25,088 x 4,096: time and memory of compression for 64 PEs, k-means beside scikit-learn's
+    Big,
+    /// Grains of pruning: error, cost of the index, and cycles
+    Granularity,
 }
 
 impl Bench {
@@ -94,6 +100,8 @@ impl Bench {
             Bench::Ese => "ese",
             Bench::EseScale => "ese-scale",
             Bench::EseFit => "ese-fit",
+            Bench::Big => "big",
+            Bench::Granularity => "granularity",
         }
     }
 }
@@ -116,6 +124,8 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Ese => ese::run()?,
         Bench::EseScale => ese_scale::run()?,
         Bench::EseFit => ese_fit::run()?,
+        Bench::Big => big::run()?,
+        Bench::Granularity => granularity::run(&args.data)?,
     };
     finish(args.name, &outcome, args.json.as_deref())
 }

@@ -11,6 +11,13 @@ pub mod init;
 pub mod inspect;
 pub mod recurrent;
 pub mod simulate;
+pub mod train;
+
+/// What a program says that was built without training.
+#[cfg(not(feature = "train"))]
+fn without_training(command: &str) -> anyhow::Result<std::process::ExitCode> {
+    anyhow::bail!("`lacuna {command}` trains, and this program was built without that: cargo build --release --features train")
+}
 
 /// What a program says that was built without Verilator.
 #[cfg(not(feature = "verilator"))]

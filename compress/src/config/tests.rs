@@ -70,6 +70,7 @@ fn the_example_shows_every_key() {
                 output_axis: 0,
                 activation: Activation::Relu,
                 density: Some(0.1),
+                outputs: Some(300),
                 quality: Some(1.2),
                 grain: Grain::Weight,
                 conv: Some(ConvConfig { kernel: Some([5, 5]), stride: 1, pool: 2, padding: 0 }),
@@ -85,6 +86,13 @@ fn the_example_shows_every_key() {
             calibration_samples: 256,
             labels: Some("test-labels-idx1-ubyte.gz".into()),
         },
+        train: TrainConfig {
+            inputs: Some("train-images-idx3-ubyte.gz".into()),
+            labels: Some("train-labels-idx1-ubyte.gz".into()),
+            ..TrainConfig::default()
+        },
+        prune: PruneConfig { lose_at_most: Some(0.2), ..PruneConfig::default() },
+        share: ShareConfig::default(),
         folder: PathBuf::new(),
     };
     let text = uncommented();
@@ -119,6 +127,9 @@ fn an_unknown_key_is_refused_with_its_line() {
         ("[[model.layer]]\nweights = \"w\"\nweight_bits = 4", 3),
         ("[compress]\n\nstart = 1", 3),
         ("[input]\nlabel = \"x\"", 2),
+        ("[train]\nepoch = 3", 2),
+        ("[prune]\nlamp = true", 2),
+        ("[share]\nbits = 4", 2),
         ("[accelerator.ese]\nchannel = 2", 2),
         ("[[model.lstm]]\nformat = \"onnx\"\ncells = 4", 3),
         ("[[model.lstm]]\n[model.lstm.reverse]\nnode = \"a\"", 3),
@@ -166,6 +177,15 @@ fn a_limit_that_is_broken_is_named() {
         ("[compress]\nactivation_density = -0.1".into(), "net.toml: compress.activation_density is -0.1, expected a share from 0 to 1"),
         ("[compress]\nkmeans_iterations = 10001".into(), "net.toml: compress.kmeans_iterations is 10001, expected 0 to 10,000"),
         ("[input]\nscale = 0".into(), "net.toml: input.scale is 0, expected a finite number that is not 0"),
+        (format!("{layer}outputs = 0"), "net.toml: layer 1 (a): outputs is 0, expected at least 1"),
+        ("[train]\nheld_out = 0".into(), "net.toml: train.held_out is 0, expected at least 1"),
+        ("[train]\nrate = 0".into(), "net.toml: train.rate is 0, expected a number above 0"),
+        ("[train]\ndropout = 1".into(), "net.toml: train.dropout is 1, expected a share from 0, below 1"),
+        ("[prune]\ndensity = [0.1, 0.2]".into(), "net.toml: prune.density is [0.1, 0.2], expected numbers that do not rise"),
+        ("[prune]\nbatch = 0".into(), "net.toml: prune.batch is 0, expected 1 to 65,536"),
+        ("[share]\ncodes = [256]".into(), "net.toml: share.codes is 256, expected 1 to 255"),
+        ("[share]\ncodes = [4, 4]".into(), "net.toml: share.codes has 2 numbers, expected none, one for all layers, or 0, one for each"),
+        ("[share]\nbias_bits = 1".into(), "net.toml: share.bias_bits is 1, expected 2 to 16"),
         ("[input]\noffset = inf".into(), "net.toml: input.offset is inf, expected a finite number"),
         ("[input]\ncalibration_samples = 0".into(), "net.toml: input.calibration_samples is 0, expected at least 1"),
     ] {

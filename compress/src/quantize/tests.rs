@@ -163,3 +163,11 @@ fn wrong_widths_and_weights_are_refused() {
         }
     }
 }
+
+#[test]
+fn values_of_ones_own_go_to_the_nearest_centroid() {
+    let values = [0.0, 1.0, 1.25, -4.0, 0.75, 0.0];
+    let found = cluster(&values, 3, CodebookInit::Optimal, 0, 1);
+    assert_eq!(found, Clusters { centroids: vec![-4.0, 0.0, 1.0], numbers: vec![1, 2, 2, 0, 2, 1], error: 0.125 });
+    assert!(cluster(&[], 3, CodebookInit::Linear, 9, 1).centroids.is_empty());
+}
