@@ -7,9 +7,10 @@ use crate::commands::generate::GenerateArgs;
 use crate::commands::infer::InferArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::inspect::InspectArgs;
+use crate::commands::prune::PruneArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::train::TrainArgs;
-use crate::commands::{compress, demo, generate, infer, init, inspect, simulate, train};
+use crate::commands::{compress, demo, generate, infer, init, inspect, prune, simulate, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ struct Cli {
 enum Command {
     Init(InitArgs),
     Train(TrainArgs),
+    Prune(PruneArgs),
     Demo(DemoArgs),
     Compress(CompressArgs),
     Generate(GenerateArgs),
@@ -40,6 +42,7 @@ pub fn run() -> Result<ExitCode> {
     match &Cli::parse().command {
         Command::Init(args) => init::run(args),
         Command::Train(args) => train::run(args),
+        Command::Prune(args) => prune::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Compress(args) => compress::run(args),
         Command::Generate(args) => generate::run(args),

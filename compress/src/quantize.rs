@@ -4,7 +4,7 @@
 //! Zero weights stay zero and are not stored. In a codebook, code 0 is exactly zero and stands for
 //! padding only: a non-zero weight has another code even if its shared weight rounds to zero.
 
-mod kmeans;
+pub(crate) mod kmeans;
 mod optimum;
 pub mod search;
 

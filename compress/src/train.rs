@@ -4,12 +4,17 @@
 pub mod checkpoint;
 pub mod classify;
 pub mod data;
+pub mod estimate;
 pub mod export;
 pub mod fit;
+pub mod masks;
 pub mod network;
 pub mod optimize;
 pub mod patches;
 pub mod products;
 pub mod progress;
+pub mod retrain;
 pub mod schedule;
+pub mod share;
 pub mod slices;
+pub mod units;

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod infer;
 pub mod init;
 pub mod inspect;
+pub mod prune;
 pub mod recurrent;
 pub mod simulate;
 pub mod train;
