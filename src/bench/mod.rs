@@ -17,6 +17,7 @@ mod fit;
 mod granularity;
 mod hardware;
 mod kws;
+mod lenet_hardware;
 mod nine;
 mod onnx;
 mod plot;
@@ -55,7 +56,7 @@ pub struct BenchArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Bench {
-    /// Sparse LeNet-300-100 on MNIST: error, size, and 500 digits under Verilator
+    /// Sparse LeNet-300-100 and LeNet-5 on MNIST: error, size, and 500 and 200 digits under Verilator
     Digits,
     /// The real fc8 of AlexNet on 64 PEs under Verilator
     Fc8,
