@@ -5,6 +5,8 @@
 
 mod big;
 mod charlm;
+#[cfg(feature = "train")]
+mod deep;
 mod digits;
 mod emit;
 mod entropy;
@@ -20,6 +22,7 @@ mod kws;
 mod lenet_hardware;
 mod nine;
 mod onnx;
+#[cfg(feature = "train")]
 mod plot;
 mod report;
 mod scale;
@@ -30,7 +33,7 @@ mod tests;
 mod tools;
 
 use crate::{staged, term};
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 use report::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,6 +55,12 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
+    /// deep, prune-lm: folder for models and checkpoints; a run that was stopped goes on from there
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// deep: also draw the curves into this folder
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -84,6 +93,8 @@ pub enum Bench {
     Big,
     /// Grains of pruning: error, cost of the index, and cycles
     Granularity,
+    /// LeNet-300-100 and LeNet-5 trained, pruned with retraining, shared and coded; most of an hour
+    Deep,
     /// The smallest form of storage beside Huffman coding and what is published: sizes, decode speed, round trip
     Entropy,
 }
@@ -105,6 +116,7 @@ impl Bench {
             Bench::EseFit => "ese-fit",
             Bench::Big => "big",
             Bench::Granularity => "granularity",
+            Bench::Deep => "deep",
             Bench::Entropy => "entropy",
         }
     }
@@ -130,9 +142,28 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::EseFit => ese_fit::run()?,
         Bench::Big => big::run()?,
         Bench::Granularity => granularity::run(&args.data)?,
+        Bench::Deep => deep(args)?,
         Bench::Entropy => entropy::run(&args.data)?,
     };
     finish(args.name, &outcome, args.json.as_deref())
+}
+
+#[cfg(feature = "train")]
+fn deep(args: &BenchArgs) -> Result<Outcome> {
+    if let Some(folder) = &args.plots {
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
+    let outcome = deep::run(&args.data, args.keep.as_deref())?;
+    if let Some(folder) = &args.plots {
+        deep::plots(&outcome.rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?, folder)?;
+        term::note(format!("drew the curves into {}", folder.display()));
+    }
+    Ok(outcome)
+}
+
+#[cfg(not(feature = "train"))]
+fn deep(_: &BenchArgs) -> Result<Outcome> {
+    Err(crate::commands::without_training("bench deep"))
 }
 
 fn finish(bench: Bench, outcome: &Outcome, json: Option<&Path>) -> Result<ExitCode> {

@@ -27,7 +27,7 @@ pub struct PruneArgs {
 
 #[cfg(not(feature = "train"))]
 pub fn run(_: &PruneArgs) -> Result<ExitCode> {
-    super::without_training("prune")
+    Err(super::without_training("prune"))
 }
 
 #[cfg(feature = "train")]

@@ -33,7 +33,7 @@ pub struct CheckpointArgs {
 
 #[cfg(not(feature = "train"))]
 pub fn run(_: &TrainArgs) -> Result<ExitCode> {
-    super::without_training("train")
+    Err(super::without_training("train"))
 }
 
 #[cfg(feature = "train")]
