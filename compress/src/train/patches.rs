@@ -220,7 +220,7 @@ mod tests {
                     let mut moved = start.clone();
                     moved[i] += step;
                     let moved = Tensor::from_vec(moved, var.shape(), &Device::Cpu).unwrap();
-                    let value = if var.same_storage(&map) { loss(&moved, &weights) } else { loss(&map, &moved) };
+                    let value = if var.id() == map.id() { loss(&moved, &weights) } else { loss(&map, &moved) };
                     value.to_scalar::<f32>().unwrap()
                 };
                 let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
