@@ -11,6 +11,7 @@ use std::process::ExitCode;
 /// counts is that on the samples held out; those of `input.file` are evaluated once, at the end. Needs a build with the
 /// feature `train`.
 #[derive(clap::Args)]
+#[cfg_attr(not(feature = "train"), allow(dead_code))] // shown in the help either way
 pub struct PruneArgs {
     /// Configuration: model, training samples, [train], [prune] and [share]
     #[arg(short, long, value_name = "TOML")]
