@@ -224,10 +224,9 @@ impl Logic for Scanner {
             self.owed[c].clock.next = self.clock.val();
             self.started[c].d.next = self.started[c].q.val() | self.run.val();
             self.closing[c].d.next = self.closing[c].q.val() & (!self.send_token.val() | self.owed[c].q.val());
-            self.owed[c].d.next = self.owed[c].q.val() & !self.send_token.val();
+            self.owed[c].d.next = (self.owed[c].q.val() | (self.load.val() & self.closing[c].q.val())) & !self.send_token.val();
             if self.load.val() {
                 self.closing[c].d.next = self.at_end.val();
-                self.owed[c].d.next = self.closing[c].q.val() & !self.send_token.val();
             }
             if self.begin_layer.val() {
                 self.started[c].d.next = false;
