@@ -42,7 +42,7 @@ pub fn run(_: &TrainArgs) -> Result<ExitCode> {
 pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     use crate::training::{self, Bar};
     use lacuna_compress::train::{classify, data::Data, export};
-    let config = training::configuration(&args.config, &args.output)?;
+    let config = training::configuration(&args.config, &args.output, false)?;
     let data = Data::load(&config)?;
     let checkpoints = training::checkpoints(&args.checkpoints, &args.output)?;
     let trained = classify::train(&config, &data, &checkpoints, &mut Bar::default())?;

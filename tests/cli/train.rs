@@ -32,6 +32,9 @@ fn training_then_pruning_writes_models_that_compress_takes() {
     assert!(scan.contains("Error with one layer pruned") && scan.contains("1.00 %"), "{scan}");
     let text = p.run(&["prune", "-c", "train.toml", "-o", "sparse.safetensors"]).did_it();
     assert!(text.contains("estimate of a coded file: ") && text.contains("kept"), "{text}");
+    let text = p.run(&["prune", "-c", "train.toml", "-o", "sparse.lcs"]).did_it();
+    let bytes = p.read("sparse.lcs").len();
+    assert!(text.contains("sparse.lcs: ") && bytes < 4 * 784 * 12 / 8, "{bytes} bytes: {text}");
     p.write("sparse.toml", configuration("sparse.safetensors"));
     p.run(&["compress", "-c", "sparse.toml", "-o", "sparse.lacuna"]).did_it();
     assert!(!p.names().iter().any(|name| name.ends_with("checkpoint")));
