@@ -13,3 +13,4 @@ mod recurrent;
 mod refused;
 #[cfg(feature = "verilator")]
 mod simulate;
+mod train;
