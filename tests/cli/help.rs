@@ -6,7 +6,7 @@ use std::path::Path;
 #[test]
 fn help_is_as_recorded() {
     let p = Project::new();
-    for name in ["", "init", "demo", "compress", "generate", "simulate", "infer", "inspect"] {
+    for name in ["", "init", "demo", "compress", "generate", "simulate", "infer", "inspect", "store", "decompress", "stats"] {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         let ran = p.run(&arguments);
         assert_eq!(ran.stderr, "");

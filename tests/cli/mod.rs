@@ -12,3 +12,4 @@ mod recurrent;
 mod refused;
 #[cfg(feature = "verilator")]
 mod simulate;
+mod storage;
