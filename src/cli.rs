@@ -2,6 +2,7 @@
 
 use crate::bench::{self, BenchArgs};
 use crate::commands::compress::CompressArgs;
+use crate::commands::decompress::DecompressArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::generate::GenerateArgs;
 use crate::commands::infer::InferArgs;
@@ -9,8 +10,10 @@ use crate::commands::init::InitArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::prune::PruneArgs;
 use crate::commands::simulate::SimulateArgs;
+use crate::commands::stats::StatsArgs;
+use crate::commands::store::StoreArgs;
 use crate::commands::train::TrainArgs;
-use crate::commands::{compress, demo, generate, infer, init, inspect, prune, simulate, train};
+use crate::commands::{compress, decompress, demo, generate, infer, init, inspect, prune, simulate, stats, store, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -34,6 +37,9 @@ enum Command {
     Simulate(SimulateArgs),
     Infer(InferArgs),
     Inspect(InspectArgs),
+    Store(StoreArgs),
+    Decompress(DecompressArgs),
+    Stats(StatsArgs),
     Bench(BenchArgs),
 }
 
@@ -49,6 +55,9 @@ pub fn run() -> Result<ExitCode> {
         Command::Simulate(args) => simulate::run(args),
         Command::Infer(args) => infer::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Store(args) => store::run(args),
+        Command::Decompress(args) => decompress::run(args),
+        Command::Stats(args) => stats::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

@@ -8,6 +8,7 @@ use lacuna_compress::compile::{compile, Calibration, Compiled, Settings};
 use lacuna_compress::config::{Auto, Config};
 use lacuna_compress::import::load_model;
 use lacuna_compress::inputs::load_inputs;
+use lacuna_compress::model::QuantizedLayer;
 use lacuna_compress::prune::{prune, PruneReport, Rule};
 use lacuna_compress::quantize::{self, quantize, Quantization};
 use lacuna_compress::spec::arch::{Arch, Ese};
@@ -18,6 +19,8 @@ pub struct Compressed {
     pub compiled: Compiled,
     pub pruned: Vec<PruneReport>,
     pub quantized: Vec<quantize::LayerReport>,
+    /// The network's weights as the image has them.
+    pub layers: Vec<QuantizedLayer>,
     /// Results that saturated on the calibration samples, layer by layer.
     pub saturated: Vec<usize>,
 }
@@ -48,7 +51,7 @@ pub fn compress(config: &Config) -> Result<Compressed> {
         saturated.iter_mut().zip(&trace.layers).for_each(|(sum, layer)| *sum += layer.saturated);
     }
     spinner.finish_and_clear();
-    Ok(Compressed { compiled, pruned, quantized, saturated })
+    Ok(Compressed { compiled, pruned, quantized, layers, saturated })
 }
 
 /// The accelerator that a configuration describes; what is "auto" is as in `model`. Without one it is an

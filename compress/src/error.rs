@@ -46,6 +46,11 @@ pub enum Error {
     Grain(String),
     #[error("accelerator.{field} is {found}, expected {expected}")]
     Setting { field: &'static str, found: String, expected: &'static str },
+    // --- storage
+    #[error("stored tensor `{tensor}`: {fault}")]
+    Stored { tensor: String, fault: String },
+    #[error("stored tensors: {0}")]
+    Damaged(String),
     // --- train
     #[error("training: {0}")]
     Training(String),

@@ -210,14 +210,21 @@ impl Model {
         if let Some(at) = sample.iter().position(|v| !v.is_finite()) {
             return Err(Error::Network(format!("value {at} of the sample is {}", sample[at])));
         }
-        let value = |v: f32| fixed::quantize(f64::from(v), ACT_BITS, n.input_fraction) as i16;
-        let Some(conv) = n.layers.first().and_then(|layer| layer.conv) else {
-            return Ok(sample.iter().map(|v| value(*v)).collect());
-        };
+        let values: Vec<i16> = sample.iter().map(|v| fixed::quantize(f64::from(*v), ACT_BITS, n.input_fraction) as i16).collect();
+        self.arrange_input(values)
+    }
+
+    /// Activations in the model's order as the first layer takes them: by position.
+    pub fn arrange_input(&self, values: Vec<i16>) -> Result<Vec<i16>, Error> {
+        let n = &self.network;
+        if values.len() != n.input_size {
+            return Err(Error::Network(format!("the input has {} values, the network {} inputs", values.len(), n.input_size)));
+        }
+        let Some(conv) = n.layers.first().and_then(|layer| layer.conv) else { return Ok(values) };
         let pes = self.arch().pes;
         let mut kept = n.input_shape().kept(None, pes);
         kept.truncate(reached(&conv, pes));
-        Ok(kept.into_iter().map(|index| index.map_or(0, |index| value(sample[index as usize]))).collect())
+        Ok(kept.into_iter().map(|index| index.map_or(0, |index| values[index as usize])).collect())
     }
 
     /// Results as they lie in the activation buffer (position order, what lies beyond the last row is

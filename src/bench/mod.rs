@@ -7,6 +7,7 @@ mod big;
 mod charlm;
 mod digits;
 mod emit;
+mod entropy;
 mod ese;
 mod ese_case;
 mod ese_fit;
@@ -16,6 +17,7 @@ mod fit;
 mod granularity;
 mod hardware;
 mod kws;
+mod lenet_hardware;
 mod nine;
 mod onnx;
 mod plot;
@@ -54,7 +56,7 @@ pub struct BenchArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Bench {
-    /// Sparse LeNet-300-100 on MNIST: error, size, and 500 digits under Verilator
+    /// Sparse LeNet-300-100 and LeNet-5 on MNIST: error, size, and 500 and 200 digits under Verilator
     Digits,
     /// The real fc8 of AlexNet on 64 PEs under Verilator
     Fc8,
@@ -82,6 +84,8 @@ pub enum Bench {
     Big,
     /// Grains of pruning: error, cost of the index, and cycles
     Granularity,
+    /// The smallest form of storage beside Huffman coding and what is published: sizes, decode speed, round trip
+    Entropy,
 }
 
 impl Bench {
@@ -101,6 +105,7 @@ impl Bench {
             Bench::EseFit => "ese-fit",
             Bench::Big => "big",
             Bench::Granularity => "granularity",
+            Bench::Entropy => "entropy",
         }
     }
 }
@@ -125,6 +130,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::EseFit => ese_fit::run()?,
         Bench::Big => big::run()?,
         Bench::Granularity => granularity::run(&args.data)?,
+        Bench::Entropy => entropy::run(&args.data)?,
     };
     finish(args.name, &outcome, args.json.as_deref())
 }

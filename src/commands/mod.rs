@@ -2,6 +2,7 @@
 //! not here, and what is work for another program is in the crates.
 
 pub mod compress;
+pub mod decompress;
 pub mod demo;
 #[cfg(feature = "verilator")]
 mod digits;
@@ -12,6 +13,8 @@ pub mod inspect;
 pub mod prune;
 pub mod recurrent;
 pub mod simulate;
+pub mod stats;
+pub mod store;
 pub mod train;
 
 /// What a program says that was built without training.

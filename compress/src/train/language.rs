@@ -1,0 +1,208 @@
+//! A language model of symbols: dense training, then iterative load-balanced pruning with retraining.
+//!
+//! The text is cut into streams that are read side by side from end to end, in each epoch from another place on; states are
+//! carried from piece to piece. Checkpoints are made after every epoch. Every epoch draws from a generator of its own, so that
+//! one after a break is as it would have been.
+
+mod epoch;
+mod masks;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use epoch::{bits_in_one_run, bits_in_streams};
+pub use masks::{balanced, density};
+pub use settings::{LanguageSettings, Phase, PruneSettings, Share, Stage};
+
+use super::checkpoint::{self, config_hash, Header};
+use super::lstm::{RecurrentVariables, Shape};
+use super::optimize::{Adam, Optimizer};
+use super::progress::Progress;
+use super::schedule::{cubic_density, Schedule};
+use super::text::Parts;
+use crate::error::Error;
+use crate::model::Recurrent;
+use candle_core::Tensor;
+use epoch::{Epoch, Teacher};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Streams that the held-out text is measured in.
+const HELD_OUT_STREAMS: usize = 8;
+
+/// A network after a part of the training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    pub network: Recurrent,
+    /// Share of weights kept of the LSTM layers' matrices.
+    pub density: f64,
+    /// Bits per symbol of the held-out text.
+    pub held_out: f64,
+    /// Time of this part, all runs of it together.
+    pub seconds: f64,
+    /// Symbols trained on in a second.
+    pub speed: f64,
+}
+
+/// Where checkpoints are kept, one file for each part of the training; `None` keeps none.
+pub type Checkpoints<'a> = Option<&'a Path>;
+
+/// Trains the dense network. With a checkpoint of the same settings and text it goes on from there.
+pub fn train(
+    settings: &LanguageSettings,
+    parts: &Parts,
+    symbols: usize,
+    folder: Checkpoints,
+    progress: &mut dyn Progress,
+) -> Result<Trained, Error> {
+    settings.check()?;
+    let shape = Shape {
+        symbols,
+        layers: settings.layers,
+        cells: settings.cells,
+        projection: settings.projection,
+        peepholes: settings.peepholes,
+    };
+    let network = RecurrentVariables::new(&shape, settings.seed)?;
+    // what the result of this part depends on
+    let key = config_hash(&(&LanguageSettings { prune: None, ..settings.clone() }, parts.train, parts.held_out, symbols))?;
+    let masks = vec![None; network.named().len()];
+    let mut part = Part { settings, parts, network, masks, teacher: None, key, folder };
+    part.run("dense", 0, settings.dense, progress, |_, _, _| Ok(None))
+}
+
+/// Prunes a trained network stage by stage, each from the one before; returns one network for each stage. With checkpoints
+/// of the same settings, text and network it goes on from there. Errors: settings without `prune`.
+pub fn prune(
+    settings: &LanguageSettings,
+    dense: &Recurrent,
+    parts: &Parts,
+    folder: Checkpoints,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Trained>, Error> {
+    settings.check()?;
+    let Some(prune) = &settings.prune else { return Err(Error::Training("found no settings of pruning, expected some".into())) };
+    let network = RecurrentVariables::from_model(dense)?;
+    if let Some(bad) = [parts.train, parts.held_out].concat().iter().find(|s| **s as usize >= network.symbols()) {
+        return Err(Error::Training(format!("found symbol {bad} in the text, expected those of the network, below {}", network.symbols())));
+    }
+    let teacher = match prune.distill > 0.0 {
+        true => Some(Teacher::new(&network, parts.train, settings.streams, settings.steps, prune.distill)?),
+        false => None,
+    };
+    let values: BTreeMap<String, Vec<u8>> = network
+        .named()
+        .into_iter()
+        .map(|(name, var)| Ok((name, super::slices::values(&var)?.iter().flat_map(|v| v.to_le_bytes()).collect())))
+        .collect::<Result<_, Error>>()?;
+    let mut key = config_hash(&(&settings.seed, settings.streams, settings.steps, settings.clip, &values, parts.train, parts.held_out))?;
+    let how = PruneSettings { stage: vec![], ..prune.clone() };
+    let masks = vec![None; network.named().len()];
+    let mut part = Part { settings, parts, network, masks, teacher, key: String::new(), folder };
+    let (mut before, mut all) = (1.0, vec![]);
+    for (number, stage) in prune.stage.iter().enumerate() {
+        // of the stages before too
+        key = config_hash(&(&key, &how, stage))?;
+        part.key = key.clone();
+        let from = std::mem::replace(&mut before, stage.density);
+        all.push(part.run(&stage.name(), 1 + number, stage.phase(), progress, |network, masks, done| {
+            let done = if prune.pruning > 0.0 { done / prune.pruning } else { 1.0 };
+            // a little further, so that the last of the changes reaches the end
+            let density = cubic_density(from, stage.density, done * 1.1 + 0.05);
+            balanced(network, masks, prune.share, density, prune.pes).map(Some)
+        })?);
+    }
+    Ok(all)
+}
+
+/// What the parts of a training share.
+struct Part<'a> {
+    settings: &'a LanguageSettings,
+    parts: &'a Parts<'a>,
+    network: RecurrentVariables,
+    masks: Vec<Option<Tensor>>,
+    teacher: Option<Teacher>,
+    /// Of the checkpoint.
+    key: String,
+    folder: Checkpoints<'a>,
+}
+
+/// Changes of the masks in an epoch.
+const CHANGES: usize = 8;
+
+impl Part<'_> {
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        Some(self.folder?.join(format!("{}.safetensors", name.replace(' ', "-"))))
+    }
+
+    /// Trains; `masks` says after a share of the part how the masks of a network go on, if they do.
+    fn run(
+        &mut self,
+        name: &str,
+        number: usize,
+        phase: Phase,
+        progress: &mut dyn Progress,
+        masks: impl Fn(&RecurrentVariables, &[Option<Tensor>], f64) -> Result<Option<Vec<Option<Tensor>>>, Error>,
+    ) -> Result<Trained, Error> {
+        let mut adam = Adam::new(phase.rate, 0.0);
+        let file = self.file(name);
+        let mut header = Header { config: self.key.clone(), seed: self.settings.seed, part: name.to_string(), ..Header::default() };
+        if let Some(file) = file.as_ref().filter(|f| f.exists()) {
+            let (found, tensors) = checkpoint::load(file, &self.key)?;
+            self.network.load(&checkpoint::under(&tensors, "vars."))?;
+            let kept = checkpoint::under(&tensors, "masks.");
+            self.masks = self.network.named().iter().map(|(name, _)| kept.get(name).cloned()).collect();
+            adam.restore(&checkpoint::under(&tensors, "adam."))?;
+            progress.note(&format!("{name}: goes on after epoch {} of {}, from {}", found.epoch, phase.epochs, file.display()));
+            header = found;
+        }
+        let vars: Vec<_> = self.network.named().into_iter().map(|(_, var)| var).collect();
+        let mut trained = header.figures.get("symbols").copied().unwrap_or(0.0);
+        let mut seconds = header.figures.get("seconds").copied().unwrap_or(0.0);
+        let mut held_out = header.figures.get("held_out").copied();
+        for epoch in header.epoch..phase.epochs {
+            let start = std::time::Instant::now();
+            let mut run = Epoch::new(self.settings, self.parts.train, [number, epoch])?;
+            progress.epoch_started(name, epoch, phase.epochs, run.batches);
+            let mut loss = 0.0;
+            for batch in 0..run.batches {
+                let done = (epoch as f64 + batch as f64 / run.batches as f64) / phase.epochs as f64;
+                if batch % run.batches.div_ceil(CHANGES) == 0 {
+                    if let Some(changed) = masks(&self.network, &self.masks, done)? {
+                        self.masks = changed;
+                        masks::apply(&self.network, &self.masks)?;
+                    }
+                }
+                adam.set_rate(phase.rate * Schedule::Cosine.at(done * phase.epochs as f64, phase.epochs));
+                let (of_batch, grads) = run.gradients(&self.network, self.teacher.as_ref(), phase.dropout)?;
+                adam.step(&vars, &grads, &self.masks)?;
+                loss += of_batch;
+                progress.step(batch, of_batch);
+            }
+            trained += run.symbols() as f64;
+            let error = bits_in_streams(&self.network, self.parts.held_out, HELD_OUT_STREAMS, self.settings.steps)?;
+            held_out = Some(error);
+            seconds += start.elapsed().as_secs_f64();
+            progress.epoch_ended(epoch, loss / run.batches.max(1) as f64, error);
+            header.epoch = epoch + 1;
+            header.figures = BTreeMap::from([("symbols", trained), ("seconds", seconds), ("held_out", error)].map(|(k, v)| (k.to_string(), v)));
+            if let Some(file) = &file {
+                self.save(file, &header, &adam)?;
+            }
+        }
+        let held_out = match held_out {
+            Some(held_out) => held_out,
+            None => bits_in_streams(&self.network, self.parts.held_out, HELD_OUT_STREAMS, self.settings.steps)?,
+        };
+        let density = density(&self.masks)?;
+        Ok(Trained { network: self.network.to_model()?, density, held_out, seconds, speed: trained / seconds.max(1e-9) })
+    }
+
+    fn save(&self, file: &Path, header: &Header, adam: &Adam) -> Result<(), Error> {
+        let named = self.network.named();
+        let vars = named.iter().map(|(name, var)| (format!("vars.{name}"), var.as_tensor().clone()));
+        let masks = named.iter().zip(&self.masks).filter_map(|((name, _), mask)| Some((format!("masks.{name}"), mask.clone()?)));
+        let adam = adam.state()?.into_iter().map(|(name, tensor)| (format!("adam.{name}"), tensor));
+        checkpoint::save(file, header, &vars.chain(masks).chain(adam).collect())
+    }
+}
