@@ -2,13 +2,18 @@
 
 use crate::bench::{self, BenchArgs};
 use crate::commands::compress::CompressArgs;
+use crate::commands::decompress::DecompressArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::generate::GenerateArgs;
 use crate::commands::infer::InferArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::inspect::InspectArgs;
+use crate::commands::prune::PruneArgs;
 use crate::commands::simulate::SimulateArgs;
-use crate::commands::{compress, demo, generate, infer, init, inspect, simulate};
+use crate::commands::stats::StatsArgs;
+use crate::commands::store::StoreArgs;
+use crate::commands::train::TrainArgs;
+use crate::commands::{compress, decompress, demo, generate, infer, init, inspect, prune, simulate, stats, store, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -24,12 +29,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Init(InitArgs),
+    Train(TrainArgs),
+    Prune(PruneArgs),
     Demo(DemoArgs),
     Compress(CompressArgs),
     Generate(GenerateArgs),
     Simulate(SimulateArgs),
     Infer(InferArgs),
     Inspect(InspectArgs),
+    Store(StoreArgs),
+    Decompress(DecompressArgs),
+    Stats(StatsArgs),
     Bench(BenchArgs),
 }
 
@@ -37,12 +47,17 @@ enum Command {
 pub fn run() -> Result<ExitCode> {
     match &Cli::parse().command {
         Command::Init(args) => init::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Prune(args) => prune::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Compress(args) => compress::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Simulate(args) => simulate::run(args),
         Command::Infer(args) => infer::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Store(args) => store::run(args),
+        Command::Decompress(args) => decompress::run(args),
+        Command::Stats(args) => stats::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

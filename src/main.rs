@@ -11,6 +11,8 @@ mod sequences;
 mod speech;
 mod staged;
 mod term;
+#[cfg(feature = "train")]
+mod training;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,8 @@ use lacuna_compress::compile::{compile, Calibration, Compiled, Settings};
 use lacuna_compress::config::{Auto, Config};
 use lacuna_compress::import::load_model;
 use lacuna_compress::inputs::load_inputs;
-use lacuna_compress::prune::{prune, PruneReport};
+use lacuna_compress::model::QuantizedLayer;
+use lacuna_compress::prune::{prune, PruneReport, Rule};
 use lacuna_compress::quantize::{self, quantize, Quantization};
 use lacuna_compress::spec::arch::{Arch, Ese};
 use lacuna_sim::golden::Golden;
@@ -18,6 +19,8 @@ pub struct Compressed {
     pub compiled: Compiled,
     pub pruned: Vec<PruneReport>,
     pub quantized: Vec<quantize::LayerReport>,
+    /// The network's weights as the image has them.
+    pub layers: Vec<QuantizedLayer>,
     /// Results that saturated on the calibration samples, layer by layer.
     pub saturated: Vec<usize>,
 }
@@ -33,8 +36,8 @@ pub fn compress(config: &Config) -> Result<Compressed> {
     let mut samples = load_inputs(&config.path(calibration), input.tensor.as_deref(), input.scale, input.offset)?;
     samples.truncate(input.calibration_samples);
     spinner.set_message("pruning");
-    let densities: Vec<Option<f64>> = config.model.layer.iter().map(|l| l.density).collect();
-    let (sparse, pruned) = prune(&dense, &densities)?;
+    let rules: Vec<Rule> = config.model.layer.iter().map(|l| l.rule()).collect();
+    let (sparse, pruned) = prune(dense, &rules)?;
     spinner.set_message("quantizing");
     let (layers, quantized) = quantize(&sparse, &Quantization::from(config))?;
     spinner.set_message("compiling");
@@ -48,7 +51,7 @@ pub fn compress(config: &Config) -> Result<Compressed> {
         saturated.iter_mut().zip(&trace.layers).for_each(|(sum, layer)| *sum += layer.saturated);
     }
     spinner.finish_and_clear();
-    Ok(Compressed { compiled, pruned, quantized, saturated })
+    Ok(Compressed { compiled, pruned, quantized, layers, saturated })
 }
 
 /// The accelerator that a configuration describes; what is "auto" is as in `model`. Without one it is an
@@ -60,13 +63,15 @@ pub fn arch_of(config: &Config, model: Option<&Arch>) -> Result<Arch> {
         bail!("\"auto\" needs a model, which is what --container gives; or set accelerator.{}", open.join(", accelerator."));
     }
     if let Some(model) = model.filter(|m| m.ese.is_some() != ese.is_some()) {
-        let kind = |ese: bool| if ese { "for LSTMs (ESE)" } else { "for fully connected layers (EIE)" };
+        let kind = |ese: bool| if ese { "for LSTMs (ESE)" } else { "for convolutions and fully connected layers (EIE)" };
         bail!(
             "the model was compiled for an accelerator {}, the configuration describes one {}",
             kind(model.ese.is_some()),
             kind(ese.is_some())
         );
     }
+    let layers = &config.model.layer;
+    let conv = if layers.is_empty() { model.is_some_and(|m| m.conv) } else { layers.iter().any(|layer| layer.conv.is_some()) };
     let take = |value: Auto<usize>, field: fn(&Arch) -> usize| value.or(model.map_or(0, field));
     let of_ese = |value: Auto<usize>, field: fn(&Ese) -> usize| value.or(model.and_then(|m| m.ese.as_ref()).map_or(0, field));
     let arch = Arch {
@@ -83,7 +88,7 @@ pub fn arch_of(config: &Config, model: Option<&Arch>) -> Result<Arch> {
         bias_depth: take(a.bias_depth, |m| m.bias_depth),
         acc_bits: a.acc_bits,
         max_layers: take(a.max_layers, |m| m.max_layers),
-        conv: false,
+        conv,
         ese: ese.map(|e| Ese {
             channels: e.channels,
             cell_depth: of_ese(e.cell_depth, |m| m.cell_depth),

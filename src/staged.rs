@@ -71,8 +71,7 @@ impl Scratch {
         }
     }
 
-    /// The folder; only the demo has use for one without a target.
-    #[cfg_attr(not(feature = "verilator"), allow(dead_code))]
+    /// The folder.
     pub fn path(&self) -> &Path {
         &self.0
     }

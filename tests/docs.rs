@@ -243,6 +243,8 @@ const LSTM: [(&str, &[usize]); 6] = [
     ("fc.bias", &[4]),
 ];
 
+const CONV: [(&str, &[usize]); 4] = [("conv.weight", &[6, 1, 3, 3]), ("conv.bias", &[6]), ("fc.weight", &[10, 150]), ("fc.bias", &[10])];
+
 /// Needs a program with Verilator.
 fn needs_verilator(command: &str) -> bool {
     ["lacuna simulate", "lacuna demo", "lacuna bench"].iter().any(|c| command.starts_with(c))
@@ -260,6 +262,9 @@ fn tutorial_runs() {
         ("lstm.safetensors", numbers.safetensors(&LSTM)),
         ("calibration-sequences.npy", numbers.npy(&[20, 12, 16])),
         ("sequences.npy", numbers.npy(&[4, 12, 16])),
+        ("maps.safetensors", numbers.safetensors(&CONV)),
+        ("calibration-maps.npy", numbers.npy(&[20, 1, 12, 12])),
+        ("maps.npy", numbers.npy(&[4, 1, 12, 12])),
         ("clip.wav", fs::read(root().join("src/demo/speech/yes.wav")).unwrap()),
     ];
     for (name, bytes) in files {
@@ -293,6 +298,7 @@ fn tutorial_runs() {
         "lstm.lacuna",
         "lstm-golden.npy",
         "lstm-rtl/lacuna_ese.v",
+        "conv-golden.npy",
     ];
     for name in made.iter().chain(cfg!(feature = "verilator").then_some(&"run.vcd")) {
         assert!(folder.path().join(name).is_file(), "{name} was not made");

@@ -1,5 +1,6 @@
 //! From a quantized network to the memory image: formats, overflow check, row orders, depths, words.
 
+mod lower;
 pub(crate) mod pack;
 mod ranges;
 mod report;
@@ -13,8 +14,10 @@ use crate::encode::{choose_run_bits, encode, Encoded, Interleave, RunChoice, Run
 use crate::error::Error;
 use crate::manifest::{Model, Network, NetworkLayer};
 use crate::model::{Activation, QuantizedLayer};
+use crate::shape::Shape;
 use crate::spec::arch::ACT_BITS;
 use crate::spec::{fixed, WeightForm};
+use lower::Lowered;
 use std::collections::BTreeMap;
 
 /// Depths of the accelerator's memories; `None` is exactly what the model needs.
@@ -136,17 +139,25 @@ pub fn compile(layers: &[QuantizedLayer], settings: &Settings, calibration: Cali
 
     let densities = densities(&settings.densities, measured.densities.as_deref(), layers.len())?;
     let orders = row_orders(layers, settings, &densities)?;
-    let problem = RunProblem { layers, pes: settings.pes, weight_bits: settings.weight_bits, row_orders: &orders, densities: &densities };
+    let lowered = lower::lower(layers, &orders, settings.pes)?;
+    let problem = RunProblem {
+        layers: &lowered.layers,
+        pes: settings.pes,
+        weight_bits: settings.weight_bits,
+        row_orders: &orders,
+        stored_columns: lowered.walks.is_some(),
+        densities: &densities.iter().zip(&lowered.places).map(|(density, places)| density * *places as f64).collect::<Vec<_>>(),
+    };
     let run = choose_run_bits(&problem, settings.run_bits)?;
-    let encoded = encode_all(layers, settings, &orders, &run)?;
-    let image = pack::pack(layers, &numbers, &encoded, settings, acc_bits, run.run_bits)?;
+    let encoded = encode_all(&lowered, settings, &orders, &run)?;
+    let image = pack::pack(&lowered, &numbers, &encoded, settings, acc_bits, run.run_bits)?;
 
     let clipped = match calibration {
         Calibration::Samples(samples) => Some(ranges::count_clipped(layers, samples, &fractions)),
         Calibration::Given { .. } => None,
     };
     let network = describe(layers, &numbers, &encoded, settings);
-    let report = report::report(layers, &numbers, &encoded, &measured, clipped, &densities, run, &image);
+    let report = report::report(layers, &lowered.places, &numbers, &encoded, &measured, clipped, &densities, run, &image);
     let orders = orders.into_iter().enumerate().filter_map(|(l, order)| Some((l, order?))).collect::<BTreeMap<_, _>>();
     Ok(Compiled { model: Model { image, network, orders }, report })
 }
@@ -180,13 +191,11 @@ fn check_layers(layers: &[QuantizedLayer], settings: &Settings) -> Result<(), Er
     if settings.run_bits.is_some_and(|r| !(2..=8).contains(&r)) {
         return Err(Error::Network(format!("accelerator.run_bits is {}: a zero run has 2 to 8 bits", settings.run_bits.unwrap_or(0))));
     }
-    let mut inputs = layers[0].columns.len();
+    let mut flow: Option<Shape> = None;
     for layer in layers {
         let fault = |fault: String| Err(Error::Layer { layer: layer.name.clone(), fault });
-        if layer.columns.len() != inputs {
-            return fault(format!("it has {} columns, the layer before it {inputs} rows", layer.columns.len()));
-        }
-        inputs = layer.rows;
+        check_shapes(layer, flow).or_else(fault)?;
+        flow = Some(Shape::of_outputs(layer));
         if layer.bias.len() != layer.rows {
             return fault(format!("it has {} biases, expected one for each of {} rows", layer.bias.len(), layer.rows));
         }
@@ -219,6 +228,29 @@ fn check_layers(layers: &[QuantizedLayer], settings: &Settings) -> Result<(), Er
         }
     }
     Ok(())
+}
+
+/// Does a layer fit what comes before it? The first layer takes what it does.
+fn check_shapes(layer: &QuantizedLayer, before: Option<Shape>) -> Result<(), String> {
+    let columns = layer.columns.len();
+    if let Some(conv) = &layer.conv {
+        conv.check()?;
+        if columns != conv.patch() {
+            return Err(format!("it has {columns} columns, its filters {} weights", conv.patch()));
+        }
+        let input = Shape::input(conv);
+        return match before {
+            Some(found) if found != input => Err(format!("it takes {input:?}, the layer before it makes {found:?}")),
+            _ => Ok(()),
+        };
+    }
+    match before {
+        Some(found) if found.pixels() > 1 && found.values() != columns => {
+            Err(format!("it has {columns} columns, the layer before it {} outputs", found.values()))
+        }
+        Some(found) if found.values() != columns => Err(format!("it has {columns} columns, the layer before it {} rows", found.values())),
+        _ => Ok(()),
+    }
 }
 
 /// Shift, biases, and the bits that the largest sum of any row takes.
@@ -290,18 +322,16 @@ fn balanced(layers: &[QuantizedLayer], pes: usize, seed: u64, densities: &[f64])
     let mut orders: Vec<Option<Vec<u32>>> = vec![];
     for (layer, density) in layers.iter().zip(densities) {
         let rows_of = |column: usize| layer.columns[column].iter().map(|n| n.row).collect();
-        let columns: Vec<Vec<u32>> = match orders.last() {
-            Some(Some(order)) => order.iter().map(|column| rows_of(*column as usize)).collect(),
-            _ => (0..layer.columns.len()).map(rows_of).collect(),
-        };
+        let kept = lower::kept(layer, lower::before(layers, &orders, orders.len()), pes);
+        let columns: Vec<Vec<u32>> = kept.into_iter().map(|column| column.map_or(vec![], rows_of)).collect();
         orders.push(Some(assign_rows(layer.rows, &columns, &Balance { pes, density: *density, seed })));
     }
     orders
 }
 
-fn encode_all(layers: &[QuantizedLayer], settings: &Settings, orders: &[Option<Vec<u32>>], run: &RunChoice) -> Result<Vec<Encoded>, Error> {
+fn encode_all(lowered: &Lowered, settings: &Settings, orders: &[Option<Vec<u32>>], run: &RunChoice) -> Result<Vec<Encoded>, Error> {
     let one = |(l, layer): (usize, &QuantizedLayer)| {
-        let column_order = if l == 0 { None } else { orders[l - 1].as_deref() };
+        let column_order = if l == 0 || lowered.walks.is_some() { None } else { orders[l - 1].as_deref() };
         let how = Interleave {
             pes: settings.pes,
             weight_bits: settings.weight_bits,
@@ -311,7 +341,7 @@ fn encode_all(layers: &[QuantizedLayer], settings: &Settings, orders: &[Option<V
         };
         encode(layer, &how)
     };
-    layers.iter().enumerate().map(one).collect()
+    lowered.layers.iter().enumerate().map(one).collect()
 }
 
 fn describe(layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encoded], settings: &Settings) -> Network {
@@ -326,12 +356,13 @@ fn describe(layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Enco
         weight_fraction: layer.weight_fraction,
         input_fraction: n.input_fraction,
         output_fraction: n.output_fraction,
+        conv: layer.conv,
     };
     let described: Vec<NetworkLayer> = layers.iter().zip(numbers).zip(encoded).map(one).collect();
     let (first, last) = (&described[0], &described[described.len() - 1]);
     Network {
-        input_size: first.columns,
-        output_size: last.rows,
+        input_size: layers[0].inputs(),
+        output_size: layers[layers.len() - 1].outputs(),
         input_fraction: first.input_fraction,
         output_fraction: last.output_fraction,
         input_scale: settings.input_scale,

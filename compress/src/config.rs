@@ -6,12 +6,16 @@
 
 mod conv;
 mod lstm;
+mod pruning;
+mod train;
 
 pub use conv::ConvConfig;
 pub use lstm::{Direction, LstmConfig, LstmFormat, LstmTensors, Prune};
+pub use train::{Criterion, OptimizerKind, PruneConfig, PruneSchedule, ScheduleKind, ShareConfig, TrainConfig};
 
 use crate::error::Error;
 use crate::model::Activation;
+use crate::prune::Grain;
 use crate::spec::{arch::Ese, Arch, WeightForm};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
@@ -26,6 +30,9 @@ pub struct Config {
     pub model: ModelConfig,
     pub compress: CompressConfig,
     pub input: InputConfig,
+    pub train: TrainConfig,
+    pub prune: PruneConfig,
+    pub share: ShareConfig,
     /// The folder of the file, which its paths are relative to.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -117,6 +124,15 @@ pub struct LayerConfig {
     /// Share of weights to keep, 0 to 1; none leaves the layer as it is.
     #[serde(default)]
     pub density: Option<f64>,
+    /// Outputs, or filters of a convolution: needed only to train the layer from nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<usize>,
+    /// Instead of `density`: keep weights of at least this many standard deviations of the layer's weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<f64>,
+    /// What stays or goes as one.
+    #[serde(default)]
+    pub grain: Grain,
     /// The layer is a convolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conv: Option<ConvConfig>,
@@ -137,6 +153,9 @@ impl LayerConfig {
             output_axis: 0,
             activation: relu(),
             density: None,
+            outputs: None,
+            quality: None,
+            grain: Grain::Weight,
             conv: None,
         }
     }
@@ -167,7 +186,10 @@ impl LayerConfig {
         if self.output_axis > 1 {
             return Err(format!("{key}: output_axis is {}, expected 0 for (out, in) or 1 for (in, out)", self.output_axis));
         }
-        self.density.map_or(Ok(()), |density| share(&format!("{key}: density"), density))
+        if self.outputs == Some(0) {
+            return Err(format!("{key}: outputs is 0, expected at least 1"));
+        }
+        self.check_pruning(key)
     }
 }
 
@@ -181,6 +203,8 @@ pub enum CodebookInit {
     Density,
     /// Weights drawn at random (Forgy).
     Random,
+    /// None: the shared weights of least square error are computed.
+    Optimal,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -371,7 +395,20 @@ impl Config {
             }
         }
         conv::check(&self.model.layer, self.model.input, self.ese().is_some())?;
+        self.train.check()?;
+        self.prune.check()?;
+        self.share.check(self.model.layer.len())?;
+        let plain = |layer: &&LayerConfig| layer.quality.is_none() && layer.grain == Grain::Weight;
+        if let Some(layer) = self.model.layer.iter().find(|l| !self.model.lstm.is_empty() && !plain(l)) {
+            return Err(format!(
+                "layer {}: found quality or grain, expected only density behind an LSTM, whose prune says the rest",
+                layer.label()
+            ));
+        }
         share("compress.activation_density", self.compress.activation_density)?;
+        if i64::try_from(self.compress.seed).is_err() {
+            return Err(format!("compress.seed is {}, expected 0 to 9,223,372,036,854,775,807", self.compress.seed));
+        }
         if self.compress.kmeans_iterations > 10_000 {
             return Err(format!("compress.kmeans_iterations is {}, expected 0 to 10,000", self.compress.kmeans_iterations));
         }

@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The inverse of a permutation of `0..count`.
-fn inverse(order: &[u32], count: usize) -> Result<Vec<u32>, String> {
+pub(crate) fn inverse(order: &[u32], count: usize) -> Result<Vec<u32>, String> {
     let mut positions = vec![u32::MAX; count];
     for (position, item) in order.iter().enumerate() {
         match positions.get_mut(*item as usize) {
@@ -236,7 +236,10 @@ pub struct RunProblem<'a> {
     pub weight_bits: usize,
     /// Row order of each layer, see [`Interleave`].
     pub row_orders: &'a [Option<Vec<u32>>],
-    /// Expected share of non-zero activations at the input of each layer.
+    /// The columns are in stored order; otherwise in the model's, and the row order of the layer before says where.
+    pub stored_columns: bool,
+    /// How often a start is expected to broadcast a column of each layer: the share of non-zero activations at its input,
+    /// as often as it takes them.
     pub densities: &'a [f64],
 }
 
@@ -247,7 +250,7 @@ pub fn choose_run_bits(problem: &RunProblem, fixed: Option<usize>) -> Result<Run
     let empty = |run_bits| RunCandidate { run_bits, padding: 0, cycles: 0.0, bits: 0 };
     let mut candidates: Vec<RunCandidate> = WIDTHS.map(empty).collect();
     for (l, layer) in problem.layers.iter().enumerate() {
-        let column_order = if l == 0 { None } else { problem.row_orders[l - 1].as_deref() };
+        let column_order = if l == 0 || problem.stored_columns { None } else { problem.row_orders[l - 1].as_deref() };
         let mut walk = Walk::new(layer, problem.pes, problem.row_orders[l].as_deref(), column_order)?;
         let mut entries = vec![0usize; problem.pes];
         let mut padding = vec![vec![0usize; problem.pes]; candidates.len()];

@@ -42,8 +42,15 @@ pub enum Error {
     Tensor { path: PathBuf, tensor: String, owner: String, found: String, expected: String },
     #[error("{}: node `{node}`: found {found}, expected {expected}", .path.display())]
     Node { path: PathBuf, node: String, found: String, expected: String },
+    #[error("{0}")]
+    Grain(String),
     #[error("accelerator.{field} is {found}, expected {expected}")]
     Setting { field: &'static str, found: String, expected: &'static str },
+    // --- storage
+    #[error("stored tensor `{tensor}`: {fault}")]
+    Stored { tensor: String, fault: String },
+    #[error("stored tensors: {0}")]
+    Damaged(String),
     // --- train
     #[error("training: {0}")]
     Training(String),

@@ -49,7 +49,7 @@ impl ModelFile {
         let unknown = || Error::Format {
             path: path.to_path_buf(),
             found: "an unknown kind of file".to_string(),
-            expected: "the extension .safetensors, .npz or .onnx".to_string(),
+            expected: "the extension .safetensors, .npz, .lcs or .onnx".to_string(),
         };
         let has = |extension: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
         if has("onnx") {

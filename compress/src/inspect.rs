@@ -8,7 +8,8 @@ pub use recurrent::{layer_names, operation_layers, recurrent_tables};
 
 use crate::encode::signed;
 use crate::error::grouped;
-use crate::manifest::Model;
+use crate::manifest::{Model, NetworkLayer};
+use crate::shape::Shape;
 use crate::spec::layout::{pointer_place, LayerRecord};
 use crate::spec::{fixed, Arch, Entry, MemoryImage, MemoryKind, Section, WeightForm, Words};
 
@@ -18,6 +19,9 @@ pub struct Table {
     pub headers: Vec<&'static str>,
     pub rows: Vec<Vec<String>>,
 }
+
+/// Title of the table of convolutions.
+pub const CONVOLUTIONS: &str = "convolutions";
 
 /// What to show. `None` shows all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +49,7 @@ pub fn tables(model: &Model, filter: &Filter) -> Vec<Table> {
     let mut out = vec![];
     if filter.memory.is_none() {
         out.push(network_table(model, filter));
+        out.extend(convolution_table(model, filter));
         out.push(section_table(&model.image, filter));
     }
     out.extend(image_tables(&model.image, filter));
@@ -111,7 +116,7 @@ fn weight_name(arch: &Arch) -> &'static str {
 
 fn network_table(model: &Model, filter: &Filter) -> Table {
     let shown = model.network.layers.iter().enumerate().filter(|(l, _)| filter.layer.is_none_or(|x| x == *l));
-    let row = |(l, n): (usize, &crate::manifest::NetworkLayer)| {
+    let row = |(l, n): (usize, &NetworkLayer)| {
         let order = if model.orders.contains_key(&l) { "balanced" } else { "model" };
         let mut row = vec![l.to_string(), n.name.clone()];
         row.extend([n.rows, n.columns, n.nonzeros, n.padding, n.parameters].map(grouped));
@@ -136,6 +141,24 @@ fn network_table(model: &Model, filter: &Filter) -> Table {
     Table { title: "network".into(), headers, rows: shown.map(row).collect() }
 }
 
+/// The layers that are convolutions, if there are any.
+fn convolution_table(model: &Model, filter: &Filter) -> Option<Table> {
+    let shown = model.network.layers.iter().enumerate().filter(|(l, _)| filter.layer.is_none_or(|x| x == *l));
+    let row = |(l, n): (usize, &NetworkLayer)| {
+        let conv = n.conv?;
+        let shape = |s: Shape| format!("{} x {} x {}", s.channels, s.height, s.width);
+        let places: usize = conv.output().iter().map(|side| side * conv.pool).product();
+        let kernel = format!("{} x {}", conv.kernel[0], conv.kernel[1]);
+        let mut row = vec![l.to_string(), n.name.clone(), shape(Shape::input(&conv)), kernel];
+        row.extend([conv.stride, places, conv.pool].map(grouped));
+        row.push(shape(n.output()));
+        Some(row)
+    };
+    let rows: Vec<_> = shown.filter_map(row).collect();
+    let headers = vec!["layer", "name", "input", "filter", "stride", "places", "pool", "output"];
+    (!rows.is_empty()).then(|| Table { title: CONVOLUTIONS.into(), headers, rows })
+}
+
 fn section_table(image: &MemoryImage, filter: &Filter) -> Table {
     let shown = |s: &&Section| matches!(s, Section::Layers | Section::Parameters) || filter.pe.is_none_or(|pe| pe == s.pe());
     let row = |s: &Section| {
@@ -152,9 +175,15 @@ fn layer_table(records: &[LayerRecord], filter: &Filter) -> Table {
         let mut row: Vec<String> =
             [l, r.source_rows, r.last_lanes, r.ptr_base, r.out_rows, r.bias_base, r.shift as usize].iter().map(|v| v.to_string()).collect();
         row.extend([r.relu, r.last].map(|flag| if flag { "yes" } else { "no" }.to_string()));
+        if let Some(w) = r.walk {
+            row.extend([w.run_rows, w.line_rows, w.step_x, w.step_y, w.out_width, w.out_height, w.pool].map(|v| v.to_string()));
+        }
         row
     };
-    let headers = vec!["layer", "source_rows", "last_lanes", "ptr_base", "out_rows", "bias_base", "shift", "relu", "last"];
+    let mut headers = vec!["layer", "source_rows", "last_lanes", "ptr_base", "out_rows", "bias_base", "shift", "relu", "last"];
+    if records.iter().any(|r| r.walk.is_some()) {
+        headers.extend(LayerRecord::WALK_FIELDS.map(|(name, _, _)| name));
+    }
     Table { title: "layer table".into(), headers, rows: filter.layers(records).map(row).collect() }
 }
 

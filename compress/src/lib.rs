@@ -4,9 +4,11 @@
 //! images according to it.
 
 pub mod balance;
+pub mod bitstream;
 pub mod compile;
 pub mod config;
 pub mod encode;
+pub mod entropy;
 pub mod error;
 pub mod files;
 pub mod import;
@@ -17,6 +19,8 @@ pub mod model;
 pub mod prune;
 pub mod quantize;
 pub mod recurrent;
+pub mod shape;
 pub mod spec;
+pub mod storage;
 #[cfg(feature = "train")]
 pub mod train;

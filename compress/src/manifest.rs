@@ -8,11 +8,12 @@ mod any;
 pub use any::AnyModel;
 
 use crate::error::Error;
-use crate::model::Activation;
+use crate::model::{Activation, Conv};
+use crate::shape::{reached, walk, Shape};
 use crate::spec::arch::ACT_BITS;
 use crate::spec::container::{self, Contents};
 use crate::spec::program::{Op, Source};
-use crate::spec::{fixed, Arch, LayerRecord, MemoryImage, MemoryKind, Section};
+use crate::spec::{fixed, Arch, LayerRecord, MemoryImage, MemoryKind, Section, Walk};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,6 +34,14 @@ pub struct Network {
     pub layers: Vec<NetworkLayer>,
 }
 
+impl Network {
+    /// What the first layer takes.
+    pub fn input_shape(&self) -> Shape {
+        let conv = self.layers.first().and_then(|layer| layer.conv.as_ref());
+        conv.map_or(Shape::vector(self.input_size), Shape::input)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkLayer {
@@ -48,6 +57,16 @@ pub struct NetworkLayer {
     pub weight_fraction: i32,
     pub input_fraction: i32,
     pub output_fraction: i32,
+    /// Of a convolution; its columns are the weights of a filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conv: Option<Conv>,
+}
+
+impl NetworkLayer {
+    /// What the layer makes.
+    pub fn output(&self) -> Shape {
+        self.conv.as_ref().map_or(Shape::vector(self.rows), |conv| Shape::output(conv, self.rows))
+    }
 }
 
 /// Refuses a model that was compiled for another accelerator.
@@ -122,21 +141,41 @@ impl Model {
         if !n.input_scale.is_finite() || !n.input_offset.is_finite() {
             return fault(format!("input_scale is {}, input_offset {}, both must be finite", n.input_scale, n.input_offset));
         }
-        let (mut size, mut fraction) = (n.input_size, n.input_fraction);
+        for layer in &n.layers {
+            let checked = layer.conv.as_ref().map_or(Ok(()), Conv::check);
+            checked.or_else(|wrong| fault(format!("layer {}: {wrong}", layer.name)))?;
+        }
+        if n.input_size != n.input_shape().values() {
+            return fault(format!("the network has {} inputs, its first layer {}", n.input_size, n.input_shape().values()));
+        }
+        let (mut shape, mut fraction) = (n.input_shape(), n.input_fraction);
         let pes = self.arch().pes;
         for (layer, record) in n.layers.iter().zip(&records) {
             let limit = fixed::MAX_FRACTION;
             if [layer.weight_fraction, layer.input_fraction, layer.output_fraction].iter().any(|f| !(-limit..=limit).contains(f)) {
                 return fault(format!("layer {}: a fraction length is beyond -{limit} to {limit}", layer.name));
             }
-            if (layer.columns, layer.input_fraction) != (size, fraction) {
-                let found = format!("{} inputs of fraction length {}", layer.columns, layer.input_fraction);
-                return fault(format!("layer {} has {found}, what comes before it {size} of {fraction}", layer.name));
+            let (input, scanned) = match &layer.conv {
+                None => (layer.columns, shape.positions(pes)),
+                Some(conv) => {
+                    if Shape::input(conv) != shape || layer.columns != conv.patch() {
+                        let found = format!("{} columns over {:?}", layer.columns, Shape::input(conv));
+                        return fault(format!("layer {} has {found}, expected {} over {shape:?}", layer.name, conv.patch()));
+                    }
+                    (conv.inputs(), Shape::patch(conv).positions(pes))
+                }
+            };
+            if (input, layer.input_fraction) != (shape.values(), fraction) {
+                let found = format!("{input} inputs of fraction length {}", layer.input_fraction);
+                return fault(format!("layer {} has {found}, what comes before it {} of {fraction}", layer.name, shape.values()));
             }
             let shift = layer.input_fraction + layer.weight_fraction - layer.output_fraction;
+            let source_rows = scanned.div_ceil(pes);
+            let of_conv = layer.conv.as_ref().map(|conv| walk(conv, pes));
             let expected = LayerRecord {
-                source_rows: layer.columns.div_ceil(pes),
-                last_lanes: layer.columns - layer.columns.div_ceil(pes).saturating_sub(1) * pes,
+                source_rows,
+                last_lanes: scanned - source_rows.saturating_sub(1) * pes,
+                walk: of_conv.or(self.arch().conv.then(|| Walk::whole(source_rows))),
                 out_rows: layer.rows.div_ceil(pes),
                 shift: u32::try_from(shift).unwrap_or(u32::MAX),
                 relu: layer.activation == Activation::Relu,
@@ -145,11 +184,11 @@ impl Model {
             if expected != *record {
                 return fault(format!("layer {} is described as {expected:?}, the layer table holds {record:?}", layer.name));
             }
-            (size, fraction) = (layer.rows, layer.output_fraction);
+            (shape, fraction) = (layer.output(), layer.output_fraction);
         }
-        if (n.output_size, n.output_fraction) != (size, fraction) {
+        if (n.output_size, n.output_fraction) != (shape.values(), fraction) {
             let found = format!("{} outputs of fraction length {}", n.output_size, n.output_fraction);
-            return fault(format!("the network has {found}, its last layer {size} of {fraction}"));
+            return fault(format!("the network has {found}, its last layer {} of {fraction}", shape.values()));
         }
         for (layer, order) in &self.orders {
             match n.layers.get(*layer) {
@@ -161,7 +200,8 @@ impl Model {
         Ok(())
     }
 
-    /// A sample, already scaled, as the activations of the first layer: one per input, position order.
+    /// A sample, already scaled, as the activations of the first layer: by position. A map is given in the order channel,
+    /// row, column; what no filter reaches is left out.
     pub fn quantize_input(&self, sample: &[f32]) -> Result<Vec<i16>, Error> {
         let n = &self.network;
         if sample.len() != n.input_size {
@@ -170,20 +210,39 @@ impl Model {
         if let Some(at) = sample.iter().position(|v| !v.is_finite()) {
             return Err(Error::Network(format!("value {at} of the sample is {}", sample[at])));
         }
-        Ok(sample.iter().map(|v| fixed::quantize(f64::from(*v), ACT_BITS, n.input_fraction) as i16).collect())
+        let values: Vec<i16> = sample.iter().map(|v| fixed::quantize(f64::from(*v), ACT_BITS, n.input_fraction) as i16).collect();
+        self.arrange_input(values)
+    }
+
+    /// Activations in the model's order as the first layer takes them: by position.
+    pub fn arrange_input(&self, values: Vec<i16>) -> Result<Vec<i16>, Error> {
+        let n = &self.network;
+        if values.len() != n.input_size {
+            return Err(Error::Network(format!("the input has {} values, the network {} inputs", values.len(), n.input_size)));
+        }
+        let Some(conv) = n.layers.first().and_then(|layer| layer.conv) else { return Ok(values) };
+        let pes = self.arch().pes;
+        let mut kept = n.input_shape().kept(None, pes);
+        kept.truncate(reached(&conv, pes));
+        Ok(kept.into_iter().map(|index| index.map_or(0, |index| values[index as usize])).collect())
     }
 
     /// Results as they lie in the activation buffer (position order, what lies beyond the last row is
-    /// ignored), as integers in the model's row order. There must be at least `output_size` of them.
+    /// ignored), as integers in the model's order of rows; those of a map in the order channel, row, column. There must be
+    /// at least as many as reach up to the last.
     pub fn output_rows(&self, positions: &[i16]) -> Result<Vec<i16>, Error> {
         let size = self.network.output_size;
-        if positions.len() < size {
+        let last = self.network.layers.len() - 1;
+        let shape = self.network.layers[last].output();
+        let pes = self.arch().pes;
+        if positions.len() < shape.positions(pes) {
             return Err(Error::Network(format!("there are {} results, the network has {size} outputs", positions.len())));
         }
         let mut rows = vec![0; size];
-        match self.orders.get(&(self.network.layers.len() - 1)) {
-            Some(order) => order.iter().zip(positions).for_each(|(row, value)| rows[*row as usize] = *value),
-            None => rows.copy_from_slice(&positions[..size]),
+        for (index, value) in shape.kept(self.orders.get(&last).map(Vec::as_slice), pes).into_iter().zip(positions) {
+            if let Some(index) = index {
+                rows[index as usize] = *value;
+            }
         }
         Ok(rows)
     }

@@ -250,4 +250,12 @@ impl QuantizedLayer {
     pub fn nonzeros(&self) -> usize {
         self.columns.iter().map(Vec::len).sum()
     }
+    /// Values of an input vector.
+    pub fn inputs(&self) -> usize {
+        self.conv.map_or(self.columns.len(), |conv| conv.inputs())
+    }
+    /// Values of an output vector.
+    pub fn outputs(&self) -> usize {
+        self.rows * self.conv.map_or(1, |conv| conv.output().iter().product())
+    }
 }

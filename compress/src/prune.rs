@@ -1,8 +1,35 @@
-//! Pruning by magnitude: the smallest weights of a layer become zero (Learning both Weights and
-//! Connections, section 3; one shot, without retraining).
+//! Pruning: weights of a layer become zero, the smallest first (Learning both Weights and Connections, section 3; one shot,
+//! without retraining).
+//!
+//! [`mask`] says which weights stay, for each [`Grain`]; [`Keep`] and [`lamp_densities`] say how many.
+
+mod criteria;
+mod grain;
+mod index;
+mod select;
+pub mod sensitivity;
+
+pub use criteria::{lamp_densities, lamp_scores, standard_deviation, Keep};
+pub use grain::{mask, mask_by, Grain, Mask};
+pub use index::index_bits;
 
 use crate::error::Error;
 use crate::model::Dense;
+
+/// How a layer is pruned.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rule {
+    /// Without it the layer is left as it is, unless the grain fixes the density.
+    pub keep: Option<Keep>,
+    pub grain: Grain,
+}
+
+/// Single weights, at a density; none leaves the layer as it is.
+impl From<Option<f64>> for Rule {
+    fn from(density: Option<f64>) -> Rule {
+        Rule { keep: density.map(Keep::Density), grain: Grain::Weight }
+    }
+}
 
 /// What pruning did to one layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,44 +44,30 @@ pub struct PruneReport {
     pub threshold: f32,
 }
 
-/// Keeps the `round(density * n)` weights of largest magnitude of every layer of `n` weights and makes
-/// the others zero; of equal magnitudes the earlier in row-major order stays. Fewer are non-zero
-/// afterwards only if fewer were before. A layer whose density is `None` is left as it is.
+/// Prunes every layer by its rule: makes those weights zero that [`mask`] does not keep. Fewer than it keeps are non-zero
+/// afterwards only if fewer were before.
 ///
-/// `densities` has one entry per layer; an error unless each is 0 to 1.
-pub fn prune(dense: &Dense, densities: &[Option<f64>]) -> Result<(Dense, Vec<PruneReport>), Error> {
-    assert_eq!(densities.len(), dense.layers.len(), "one density per layer");
-    let mut pruned = dense.clone();
-    let mut reports = Vec::with_capacity(densities.len());
-    for (layer, density) in pruned.layers.iter_mut().zip(densities) {
+/// `rules` has one entry per layer; an error if one does not hold (see [`Keep::density`], [`mask_by`]).
+pub fn prune(mut dense: Dense, rules: &[Rule]) -> Result<(Dense, Vec<PruneReport>), Error> {
+    assert_eq!(rules.len(), dense.layers.len(), "one rule per layer");
+    let mut reports = Vec::with_capacity(rules.len());
+    for (layer, rule) in dense.layers.iter_mut().zip(rules) {
         let before = layer.weights.nonzeros();
+        let wrong = |fault: Error| Error::Layer { layer: layer.name.clone(), fault: fault.to_string() };
+        let density = match rule.keep {
+            Some(keep) => Some(keep.density(&layer.weights.data).map_err(wrong)?),
+            None => rule.grain.density(),
+        };
         if let Some(density) = density {
-            if !(0.0..=1.0).contains(density) {
-                return Err(Error::Layer { layer: layer.name.clone(), fault: format!("density is {density}, expected 0 to 1") });
-            }
-            // at most n, as density is at most 1
-            let keep = (density * layer.weights.data.len() as f64).round() as usize;
-            let all = (0..layer.weights.data.len()).collect();
-            keep_largest(&mut layer.weights.data, all, keep);
+            mask(&layer.weights, layer.conv, &rule.grain, density).map_err(wrong)?.apply(&mut layer.weights.data);
         }
         let data = &layer.weights.data;
-        let kept = layer.weights.nonzeros();
-        let threshold = data.iter().filter(|w| **w != 0.0).map(|w| w.abs()).reduce(f32::min).unwrap_or(0.0);
+        let nonzeros = data.iter().filter(|w| **w != 0.0).map(|w| w.abs());
+        let (kept, threshold) = nonzeros.fold((0, f32::INFINITY), |(count, least), w| (count + 1, least.min(w)));
+        let threshold = if kept == 0 { 0.0 } else { threshold };
         reports.push(PruneReport { name: layer.name.clone(), total: data.len(), before, kept, threshold });
     }
-    Ok((pruned, reports))
-}
-
-/// Of the weights at `order`, keeps the `keep` of largest magnitude, of equal ones those at the smaller index, and
-/// makes the others zero.
-pub(crate) fn keep_largest(weights: &mut [f32], mut order: Vec<usize>, keep: usize) {
-    if keep >= order.len() {
-        return;
-    }
-    order.select_nth_unstable_by(keep, |a, b| weights[*b].abs().total_cmp(&weights[*a].abs()).then(a.cmp(b)));
-    for index in &order[keep..] {
-        weights[*index] = 0.0;
-    }
+    Ok((dense, reports))
 }
 
 #[cfg(test)]
@@ -69,7 +82,7 @@ mod tests {
     }
 
     fn pruned(data: &[f32], density: f64) -> (Vec<f32>, PruneReport) {
-        let (dense, mut reports) = prune(&network(data.to_vec()), &[Some(density)]).unwrap();
+        let (dense, mut reports) = prune(network(data.to_vec()), &[Some(density).into()]).unwrap();
         (dense.layers[0].weights.data.clone(), reports.remove(0))
     }
 
@@ -116,10 +129,23 @@ mod tests {
     #[test]
     fn a_layer_without_density_is_left_alone_and_a_wrong_one_refused() {
         let dense = network(vec![0.1, 0.2]);
-        assert_eq!(prune(&dense, &[None]).unwrap().0, dense);
+        assert_eq!(prune(dense.clone(), &[None.into()]).unwrap().0, dense);
         for density in [-0.1, 1.1, f64::NAN] {
-            let error = prune(&dense, &[Some(density)]).unwrap_err().to_string();
+            let error = prune(dense.clone(), &[Some(density).into()]).unwrap_err().to_string();
             assert_eq!(error, format!("layer a: density is {density}, expected 0 to 1"));
         }
+        let error = prune(dense, &[Rule { keep: Some(Keep::Density(0.5)), grain: Grain::Kernel }]).unwrap_err().to_string();
+        assert_eq!(error, "layer a: grain is a kernel, expected another: the layer is fully connected");
+    }
+
+    #[test]
+    fn rules_take_a_quality_or_the_density_of_n_of_m() {
+        let data = [4.0, -1.0, 0.5, 2.0, -3.0, 0.1, 0.2, 0.3];
+        let one = |rule: Rule| prune(network(data.to_vec()), &[rule]).unwrap().0.layers[0].weights.data.clone();
+        // the standard deviation is 1.92
+        assert_eq!(one(Rule { keep: Some(Keep::Quality(1.0)), grain: Grain::Weight }), [4.0, 0.0, 0.0, 2.0, -3.0, 0.0, 0.0, 0.0]);
+        let coarse = one(Rule { keep: Some(Keep::Quality(1.0)), grain: Grain::Vector { length: 4 } });
+        assert_eq!(coarse, [4.0, -1.0, 0.5, 2.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(one(Rule { keep: None, grain: Grain::NofM { n: 1, m: 4 } }), [4.0, 0.0, 0.0, 0.0, -3.0, 0.0, 0.0, 0.0]);
     }
 }

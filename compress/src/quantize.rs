@@ -4,7 +4,9 @@
 //! Zero weights stay zero and are not stored. In a codebook, code 0 is exactly zero and stands for
 //! padding only: a non-zero weight has another code even if its shared weight rounds to zero.
 
-mod kmeans;
+pub(crate) mod kmeans;
+mod optimum;
+pub mod search;
 
 use crate::config::{CodebookInit, Config};
 use crate::error::Error;
@@ -62,8 +64,11 @@ pub struct LayerReport {
 }
 
 impl LayerReport {
-    /// Ratio of weights to error in decibel; infinite without an error.
+    /// Ratio of weights to error in decibel; infinite without an error, also if there are no weights.
     pub fn signal_to_noise(&self) -> f64 {
+        if self.mse == 0.0 {
+            return f64::INFINITY;
+        }
         10.0 * (self.power / self.mse).log10()
     }
 }
@@ -112,6 +117,28 @@ pub fn quantize(dense: &Dense, how: &Quantization) -> Result<(Vec<QuantizedLayer
         reports.push(report);
     }
     Ok((layers, reports))
+}
+
+/// Values in clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clusters {
+    /// Ascending.
+    pub centroids: Vec<f64>,
+    /// Of each value, the number of its centroid.
+    pub numbers: Vec<u8>,
+    /// Sum of the squared distances of the values from their centroids.
+    pub error: f64,
+}
+
+/// The k-means of [`quantize`] on finite values of one's own, zeros among them: at most `clusters`, 1 to 255.
+pub fn cluster(values: &[f32], clusters: u8, init: CodebookInit, iterations: usize, seed: u64) -> Clusters {
+    let sorted = Sorted::new(values.iter().copied());
+    let centroids = sorted.centroids(usize::from(clusters.max(1)), init, iterations, &mut ChaCha8Rng::seed_from_u64(seed));
+    // fewer than 256
+    let numbers: Vec<u8> = values.iter().map(|v| nearest(&centroids, f64::from(*v)) as u8).collect();
+    let square = |(value, number): (&f32, &u8)| (f64::from(*value) - centroids[usize::from(*number)]).powi(2);
+    let error = values.iter().zip(&numbers).map(square).sum();
+    Clusters { centroids, numbers, error }
 }
 
 /// The network of real numbers that the integers stand for.

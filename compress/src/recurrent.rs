@@ -135,8 +135,14 @@ pub fn compile_recurrent_with(
 
     let stored = quantized.stored(&pruned, settings.pes);
     let (orders, densities) = (vec![None; stored.len()], vec![1.0; stored.len()]);
-    let problem =
-        RunProblem { layers: &stored, pes: settings.pes, weight_bits: settings.weight_bits, row_orders: &orders, densities: &densities };
+    let problem = RunProblem {
+        layers: &stored,
+        pes: settings.pes,
+        weight_bits: settings.weight_bits,
+        row_orders: &orders,
+        stored_columns: true,
+        densities: &densities,
+    };
     let run = choose_run_bits(&problem, settings.run_bits)?;
     let how =
         Interleave { pes: settings.pes, weight_bits: settings.weight_bits, run_bits: run.run_bits, row_order: None, column_order: None };
@@ -214,6 +220,7 @@ fn describe(parts: &pack::Parts, formats: &formats::Formats, quantized: &matrice
             weight_fraction: quantized.layers[d].layer.weight_fraction,
             input_fraction: formats.layer_input(d),
             output_fraction: formats.layers[d].output,
+            conv: None,
         });
     }
     RecurrentNetwork {

@@ -121,7 +121,14 @@ fn run_choice_counts_what_the_encoder_does_and_takes_the_cheapest() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let layer = random_layer(&mut rng, WeightForm::Direct, 8);
         let pes = rng.random_range(1..=4);
-        let problem = RunProblem { layers: std::slice::from_ref(&layer), pes, weight_bits: 8, row_orders: &[None], densities: &[0.5] };
+        let problem = RunProblem {
+            layers: std::slice::from_ref(&layer),
+            pes,
+            weight_bits: 8,
+            row_orders: &[None],
+            stored_columns: true,
+            densities: &[0.5],
+        };
         let choice = choose_run_bits(&problem, None).unwrap();
         for candidate in &choice.candidates {
             let encoded = encode(&layer, &plain(pes, candidate.run_bits)).unwrap();
@@ -137,7 +144,7 @@ fn run_choice_counts_what_the_encoder_does_and_takes_the_cheapest() {
 #[test]
 fn a_fixed_width_is_kept_and_the_reason_names_the_cheapest() {
     let layer = layer(40, vec![vec![(39, 7)]]);
-    let problem = RunProblem { layers: &[layer], pes: 1, weight_bits: 4, row_orders: &[None], densities: &[1.0] };
+    let problem = RunProblem { layers: &[layer], pes: 1, weight_bits: 4, row_orders: &[None], stored_columns: true, densities: &[1.0] };
     let choice = choose_run_bits(&problem, Some(4)).unwrap();
     assert_eq!(choice.run_bits, 4);
     assert_eq!(

@@ -66,6 +66,28 @@ fn corners() -> Vec<Arch> {
     ]
 }
 
+/// Accelerators with convolutions at the ends of their ranges.
+fn conv_corners() -> Vec<Arch> {
+    let base = Arch { conv: true, ..arch(3) };
+    vec![
+        base.clone(),
+        Arch {
+            pes: 1,
+            fifo_depth: 1,
+            entries_per_word: 1,
+            spmat_depth: 1,
+            ptr_depth: 1,
+            act_depth: 1,
+            acc_depth: 1,
+            bias_depth: 1,
+            max_layers: 1,
+            ..base.clone()
+        },
+        // the place of a token is wider than an activation
+        Arch { pes: 17, weights: WeightForm::Direct, weight_bits: 16, act_depth: 65_535, acc_bits: 48, max_layers: 16, ..base },
+    ]
+}
+
 /// Accelerators of the ESE kind at the ends of their ranges.
 fn ese_corners() -> Vec<Arch> {
     let ese = |channels| Some(Ese { channels, cell_depth: 10, input_depth: 7, output_depth: 5 });
@@ -117,7 +139,7 @@ fn run(folder: &Path, command: &str) -> String {
 
 #[test]
 fn every_corner_is_clean_in_three_tools() {
-    for arch in corners().into_iter().chain(ese_corners()) {
+    for arch in corners().into_iter().chain(conv_corners()).chain(ese_corners()) {
         let design = generate(&arch).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let files = save(&design, folder.path());

@@ -21,6 +21,11 @@
 //!   them. The token takes one cycle for each row of the PE. The write-back of a row is done
 //!   [`ENTRY_TO_DONE`] cycles after its turn, and the last PE's last one ends the layer.
 //!
+//! With convolutions in the architecture the scan begins a cycle later, since the walk takes its first step in cycle 2. Each
+//! place of a layer is its rows and a token. The first row of the next place is read ahead like any other: it is loaded when
+//! the last row of the place before it is done with, but offers its columns behind the token only. A place whose last row is
+//! empty can be left while its token still waits for a free stage 1; the place behind it cannot before that token is out.
+//!
 //! Instead of stepping through cycles, [`Array::time`] solves for the cycle of each event (a column's
 //! broadcast, its leaving of each stage, its first entry), column by column: every register waits for
 //! at most one older event of its own PE and for the slowest PE's acceptance. The tests hold it
@@ -60,7 +65,12 @@ pub struct Load {
     weights: Vec<u32>,
     /// Rows of each PE.
     out_rows: usize,
+    /// Cycles before the scan, the fetch included.
+    ahead: u64,
 }
+
+/// Cycles before the scan of a layer: the fetch, and with convolutions the first step of the walk.
+const AHEAD: [u64; 2] = [1, 2];
 
 impl Load {
     /// A layer of `out_rows` rows for each of `pes` PEs. `entries[j * pes + k]` is what column `j` has in PE
@@ -70,7 +80,7 @@ impl Load {
     /// If there are not `pes` counts of entries for each of `weights`.
     pub fn new(pes: usize, out_rows: usize, entries: Vec<u32>, weights: Vec<u32>) -> Load {
         assert_eq!(entries.len(), weights.len() * pes, "entries of {} columns in {pes} PEs", weights.len());
-        Load { pes, columns: weights.len(), entries, weights, out_rows }
+        Load { pes, columns: weights.len(), entries, weights, out_rows, ahead: AHEAD[0] }
     }
 
     /// A layer of an image for `pes` PEs.
@@ -81,7 +91,13 @@ impl Load {
             entries.extend((0..pes).map(|pe| layer.count(pe, column)));
             weights.push((0..pes).map(|pe| layer.steps(pe, column).iter().filter(|s| s.weight != 0).count() as u32).sum());
         }
-        Load::new(pes, layer.record.out_rows, entries, weights)
+        let load = Load::new(pes, layer.record.out_rows, entries, weights);
+        Load { ahead: AHEAD[usize::from(layer.record.walk.is_some())], ..load }
+    }
+
+    /// The same layer on an accelerator with convolutions.
+    pub fn with_walk(self) -> Load {
+        Load { ahead: AHEAD[1], ..self }
     }
 
     /// Columns, active or not.
@@ -101,7 +117,7 @@ pub struct Timing {
     pub stall_scan: u64,
     /// Register `STALL_DRAIN`: the last column of the layer was out.
     pub stall_drain: u64,
-    /// Columns broadcast, without the layers' tokens.
+    /// Columns broadcast, without the tokens.
     pub broadcasts: u64,
     /// Entries of these columns over all PEs, padding included.
     pub entries: u64,
@@ -177,13 +193,8 @@ impl Clockwork {
         }
     }
 
-    /// The next broadcast, `skipped` cycles later than it could be: turns per PE, and whether a PE
-    /// without any drops it.
-    fn column(&mut self, skipped: u64, turns: impl Fn(usize) -> u64, drop: bool) {
-        self.column_from(self.found + 1 + skipped, turns, drop);
-    }
-
-    /// The next broadcast, found in cycle `from` at the earliest, which lies behind the one before.
+    /// The next broadcast, found in cycle `from` at the earliest, which lies behind the one before: turns per PE, and whether
+    /// a PE without any drops it.
     pub fn column_from(&mut self, from: u64, turns: impl Fn(usize) -> u64, drop: bool) {
         self.found = from.max(self.moved);
         self.moved = (self.found + 1).max(self.sent);
@@ -210,34 +221,79 @@ impl Clockwork {
     }
 }
 
+/// The row of activations whose columns are offered.
+struct Row {
+    /// Cycle in which it was loaded.
+    loaded: u64,
+    /// Its number in its place.
+    number: usize,
+    /// One of its columns was broadcast.
+    active: bool,
+}
+
+impl Row {
+    /// Cycle in which the next row is loaded, when the last column was found in cycle `found`.
+    fn left(&self, found: u64) -> u64 {
+        if self.active {
+            found
+        } else {
+            self.loaded + 1
+        }
+    }
+    /// Goes on to a row of the same place; those between have no columns.
+    fn go_on(&mut self, number: usize, found: u64) {
+        if number > self.number {
+            let between = (number - self.number - 1) as u64;
+            *self = Row { loaded: self.left(found) + between, number, active: false };
+        }
+    }
+}
+
 impl Array {
-    /// Times one layer for the columns that are broadcast, which ascend.
+    /// Times one fully connected layer for the columns that are broadcast, which ascend.
     ///
     /// # Panics
     /// If the load is for another number of PEs or does not have a column.
     pub fn time(&self, load: &Load, active: &[u32]) -> Timing {
+        self.time_places(load, [active])
+    }
+
+    /// Times one layer for the columns that are broadcast at each place, which ascend.
+    ///
+    /// # Panics
+    /// If there is no place, the load is for another number of PEs or does not have a column.
+    pub fn time_places<'a>(&self, load: &Load, places: impl IntoIterator<Item = &'a [u32]>) -> Timing {
         let pes = self.pes;
         assert!(self.fifo_depth > 0 && load.pes == pes, "a load of {} PEs on {pes}", load.pes);
         let mut timing = Timing::default();
-        let mut clockwork = Clockwork::new(self, 2);
-        // rows of activations that are done with
-        let mut rows = 0;
-        for column in active.iter().map(|c| *c as usize) {
-            let row = column / pes;
-            let skipped = row.saturating_sub(rows) as u64;
-            let counts = &load.entries[column * pes..(column + 1) * pes];
-            clockwork.column(skipped, |k| u64::from(counts[k]), true);
-            rows = row + 1;
-            timing.broadcasts += 1;
-            timing.weights += u64::from(load.weights[column]);
-            for (pe, count) in clockwork.pe.iter_mut().zip(counts) {
-                pe.entries += u64::from(*count);
+        let mut clockwork = Clockwork::new(self, load.ahead + 1);
+        let last = load.columns.div_ceil(pes).max(1) - 1;
+        let mut row = Row { loaded: load.ahead + 1, number: 0, active: false };
+        let (mut tokens, mut token_found) = (0, 0);
+        for active in places {
+            for column in active.iter().map(|c| *c as usize) {
+                row.go_on(column / pes, clockwork.found);
+                let counts = &load.entries[column * pes..(column + 1) * pes];
+                let from = (clockwork.found + 1).max(row.loaded + 1);
+                clockwork.column_from(from, |k| u64::from(counts[k]), true);
+                row.active = true;
+                timing.broadcasts += 1;
+                timing.weights += u64::from(load.weights[column]);
+                for (pe, count) in clockwork.pe.iter_mut().zip(counts) {
+                    pe.entries += u64::from(*count);
+                }
             }
+            // The last row is known to be empty in the cycle in which it would offer a column, so the token takes that cycle.
+            row.go_on(last, clockwork.found);
+            let from = (clockwork.found + 1).max(row.loaded + 1);
+            // an empty one is not left while the token of the place before still waits
+            let left = row.left(clockwork.found).max(if row.active { 0 } else { token_found + 1 });
+            clockwork.column_from(from, |_| load.out_rows as u64, false);
+            token_found = clockwork.found;
+            tokens += 1;
+            row = Row { loaded: left, number: 0, active: false };
         }
-        // The last row is known to be empty in the cycle in which it would offer a column, so the token
-        // takes that cycle.
-        let empty = load.columns.div_ceil(pes).max(1).saturating_sub(rows) as u64;
-        clockwork.column(empty.saturating_sub(1), |_| load.out_rows as u64, false);
+        assert!(tokens > 0, "a layer has at least one place");
 
         for pe in &clockwork.pe {
             timing.cycles = timing.cycles.max(pe.free + ENTRY_TO_DONE);
@@ -246,7 +302,7 @@ impl Array {
         }
         timing.stall_queue = clockwork.stall_queue;
         timing.stall_drain = timing.cycles - clockwork.sent;
-        timing.stall_scan = clockwork.sent - timing.stall_queue - (timing.broadcasts + 1);
+        timing.stall_scan = clockwork.sent - timing.stall_queue - (timing.broadcasts + tokens);
         timing
     }
 }
@@ -279,7 +335,8 @@ impl Network {
     /// If the trace is not one of this image.
     pub fn time(&self, trace: &Trace) -> NetworkTiming {
         assert_eq!(trace.layers.len(), self.loads.len(), "layers of the trace");
-        let layers: Vec<Timing> = self.loads.iter().zip(&trace.layers).map(|(load, layer)| self.array.time(load, &layer.active)).collect();
+        let layers: Vec<Timing> =
+            self.loads.iter().zip(&trace.layers).map(|(load, layer)| self.array.time_places(load, layer.active_by_place())).collect();
         let mut total = Timing::default();
         layers.iter().for_each(|layer| total.add(layer));
         NetworkTiming { layers, total }

@@ -1,14 +1,16 @@
 //! Inference in floating point from the model: the oracle that knows nothing of images.
 //!
-//! [`Reference`] is a network of fully connected layers, [`LstmReference`] one with LSTM layers before them; [`run_onnx`]
+//! [`Reference`] is a network of convolutions and fully connected layers, [`LstmReference`] one with LSTM layers before them; [`run_onnx`]
 //! is a whole ONNX LSTM node on a batch of sequences. All arithmetic is `f64`.
 
+mod conv;
 mod lstm;
 mod onnx;
 
 pub use lstm::{concatenate, CellTrace, LstmReference, LstmState, StepTrace};
 pub use onnx::{run_onnx, OnnxInputs, OnnxOutputs};
 
+use conv::Filters;
 use lacuna_compress::model::{Activation, Dense, DenseLayer, Matrix};
 
 /// A dense network, arranged for repeated use.
@@ -20,9 +22,15 @@ pub struct Reference {
 
 #[derive(Clone, Debug)]
 struct ReferenceLayer {
-    weights: Columns,
+    weights: Weights,
     bias: Vec<f64>,
     activation: Activation,
+}
+
+#[derive(Clone, Debug)]
+enum Weights {
+    Matrix(Columns),
+    Filters(Filters),
 }
 
 /// A matrix by columns, as most products have many inputs that are zero.
@@ -94,16 +102,29 @@ impl Reference {
 impl ReferenceLayer {
     fn new(layer: &DenseLayer) -> ReferenceLayer {
         let bias = layer.bias.iter().map(|b| f64::from(*b)).collect();
-        ReferenceLayer { weights: Columns::new(&[&layer.weights]), bias, activation: layer.activation }
+        let weights = match layer.conv {
+            Some(conv) => Weights::Filters(Filters::new(layer, conv)),
+            None => Weights::Matrix(Columns::new(&[&layer.weights])),
+        };
+        ReferenceLayer { weights, bias, activation: layer.activation }
     }
 
     fn forward(&self, input: &[f64]) -> Vec<f64> {
-        let mut sums = self.bias.clone();
-        self.weights.multiply(input, &mut sums);
+        let mut sums = match &self.weights {
+            Weights::Matrix(columns) => {
+                let mut sums = self.bias.clone();
+                columns.multiply(input, &mut sums);
+                sums
+            }
+            Weights::Filters(filters) => filters.forward(input, &self.bias),
+        };
         if self.activation == Activation::Relu {
             sums.iter_mut().for_each(|sum| *sum = sum.max(0.0));
         }
-        sums
+        match &self.weights {
+            Weights::Matrix(_) => sums,
+            Weights::Filters(filters) => filters.pool(&sums),
+        }
     }
 }
 

@@ -257,8 +257,10 @@ impl Simulator {
     /// More cycles than any start of this model can take.
     fn limit(&self) -> u64 {
         let entries: usize = self.model.image.sections.iter().filter(|s| s.0.kind() == MemoryKind::Spmat).map(|s| s.1.len()).sum();
-        let columns: usize = self.records.iter().map(|r| r.columns(self.model.arch().pes) + r.out_rows + 100).sum();
-        (entries * self.model.arch().entries_per_word + 4 * columns + 1000) as u64
+        let places = |r: &LayerRecord| r.walk().places();
+        let columns: usize = self.records.iter().map(|r| places(r) * (r.columns(self.model.arch().pes) + r.out_rows + 100)).sum();
+        let most = self.records.iter().map(places).max().unwrap_or(1);
+        (most * entries * self.model.arch().entries_per_word + 4 * columns + 1000) as u64
     }
 
     /// Runs one input, given by position.
@@ -273,7 +275,7 @@ impl Simulator {
         self.host.wait_done(limit)?;
         let c = self.host.counters()?;
         let last = self.records.len() - 1;
-        let outputs = self.host.read_output(last, self.records[last].out_rows)?;
+        let outputs = self.host.read_output(last, self.records[last].destination_rows())?;
         Ok(Run { outputs, cycles: c.cycles, stall_queue: c.stall_queue, stall_scan: c.stall_scan, stall_drain: c.stall_drain })
     }
 

@@ -24,6 +24,8 @@ struct Pe {
     queue: VecDeque<Item>,
     /// The column being read, and the turns that it still has.
     reading: Option<(Item, u64)>,
+    /// Tokens taken, and when the last place's last result is there.
+    tokens: usize,
     done_at: Option<u64>,
     entries: u64,
 }
@@ -50,12 +52,13 @@ impl Pe {
         Moves { accept, leave_1, leave_2, can_2, take }
     }
 
-    fn edge(&mut self, m: &Moves, broadcast: Option<Item>, slots: usize, cycle: u64) {
+    fn edge(&mut self, m: &Moves, broadcast: Option<Item>, slots: usize, places: usize, cycle: u64) {
         if let Some((item, left)) = self.reading.as_mut() {
             *left -= 1;
             self.entries += u64::from(!item.token);
             if *left == 0 {
-                if item.token {
+                self.tokens += usize::from(item.token);
+                if item.token && self.tokens == places {
                     self.done_at = Some(cycle + ENTRY_TO_DONE);
                 }
                 self.reading = None;
@@ -81,22 +84,35 @@ impl Pe {
 
 /// A layer as the test draws it.
 struct Layer {
-    active: Vec<bool>,
+    /// Of each place.
+    active: Vec<Vec<bool>>,
     /// At `column * pes + pe`.
     counts: Vec<u32>,
     out_rows: usize,
+    /// The accelerator has convolutions.
+    conv: bool,
 }
 
 impl Layer {
     fn load(&self, pes: usize) -> Load {
         let weights = self.counts.chunks(pes).map(|c| c.iter().sum()).collect();
-        Load::new(pes, self.out_rows, self.counts.clone(), weights)
+        let load = Load::new(pes, self.out_rows, self.counts.clone(), weights);
+        if self.conv {
+            load.with_walk()
+        } else {
+            load
+        }
     }
-    fn columns(&self) -> Vec<u32> {
-        (0..self.active.len()).filter(|i| self.active[*i]).map(|i| i as u32).collect()
+    fn one_place(active: Vec<bool>, counts: Vec<u32>, out_rows: usize) -> Layer {
+        Layer { active: vec![active], counts, out_rows, conv: false }
     }
-    fn row(&self, row: usize, pes: usize) -> VecDeque<usize> {
-        (row * pes..((row + 1) * pes).min(self.active.len())).filter(|i| self.active[*i]).collect()
+    fn columns(&self) -> Vec<Vec<u32>> {
+        self.active.iter().map(|active| (0..active.len()).filter(|i| active[*i]).map(|i| i as u32).collect()).collect()
+    }
+    /// Active columns of a row of the scan, counted through all places.
+    fn row(&self, row: usize, rows: usize, pes: usize) -> VecDeque<usize> {
+        let (active, row) = (&self.active[row / rows], row % rows);
+        (row * pes..((row + 1) * pes).min(active.len())).filter(|i| active[*i]).collect()
     }
 }
 
@@ -104,16 +120,15 @@ impl Layer {
 fn step(array: &Array, layer: &Layer) -> Timing {
     let pes = array.pes;
     let (single, slots) = (array.fifo_depth == 1, array.fifo_depth.saturating_sub(2));
-    let rows = layer.active.len().div_ceil(pes);
-    let item = |place: Option<usize>| match place {
-        Some(_) => None,
-        None => Some(Item { turns: layer.out_rows as u64, token: true }),
-    };
+    let (places, rows) = (layer.active.len(), layer.active[0].len().div_ceil(pes));
+    let token = Item { turns: layer.out_rows as u64, token: true };
     let mut timing = Timing { stall_scan: 1, ..Default::default() };
     let mut pe = vec![Pe::default(); pes];
     // the scanner after the edge that ends the fetch cycle; a place of None is the token
-    let (mut fetched, mut next_row, mut pending) = (true, 1, VecDeque::new());
-    let (mut sent, mut ended) = (false, false);
+    let (mut started, mut fetched, mut next_row, mut pending) = (!layer.conv, true, 1, VecDeque::new());
+    // the row being scanned ends its place and its token is not out; the place before it has its token to come
+    let (mut closing, mut owed) = (false, false);
+    let (mut tokens, mut ended) = (0, false);
     let (mut stage_1, mut stage_2): (Option<Option<usize>>, Option<Option<usize>>) = (None, None);
     let mut cycle = 1;
     loop {
@@ -123,11 +138,10 @@ fn step(array: &Array, layer: &Layer) -> Timing {
         let accept = moves.iter().all(|m| m.accept);
         let can_2 = stage_2.is_none() || accept;
         let can_1 = stage_1.is_none() || can_2;
-        let at_end = next_row == rows;
-        let found = !pending.is_empty() && can_1;
-        let load = fetched && (pending.is_empty() || (found && pending.len() == 1));
-        let read_more = (load || !fetched) && !at_end;
-        let send_token = at_end && !fetched && pending.is_empty() && !sent && can_1;
+        let found = !pending.is_empty() && can_1 && !owed;
+        let load = started && fetched && (pending.is_empty() || (found && pending.len() == 1)) && !(closing && owed);
+        let read_more = started && (load || !fetched) && next_row < rows * places;
+        let send_token = can_1 && (owed || (closing && pending.is_empty()));
         let broadcast = stage_2.filter(|_| accept);
 
         if stage_2.is_none() && !ended {
@@ -144,29 +158,32 @@ fn step(array: &Array, layer: &Layer) -> Timing {
         for (k, p) in pe.iter_mut().enumerate() {
             let heard = broadcast.map(|place| match place {
                 Some(column) => Item { turns: u64::from(layer.counts[column * pes + k]), token: false },
-                None => item(None).expect("the token"),
+                None => token,
             });
-            p.edge(&moves[k], heard, slots, cycle);
+            p.edge(&moves[k], heard, slots, places, cycle);
         }
         if let Some(place) = broadcast {
             timing.broadcasts += u64::from(place.is_some());
-            ended |= place.is_none();
+            tokens += usize::from(place.is_none());
+            ended = tokens == places;
         }
         if can_2 {
             stage_2 = stage_1;
         }
         if can_1 {
             stage_1 = if found { Some(pending.pop_front()) } else { send_token.then_some(None) };
-            sent |= send_token;
         }
+        (closing, owed) = (closing && !(send_token && !owed || load), (owed || load && closing) && !send_token);
         if load {
-            pending = layer.row(next_row - 1, pes);
+            closing |= next_row % rows == 0;
+            pending = layer.row(next_row - 1, rows, pes);
             fetched = false;
         }
         if read_more {
             fetched = true;
             next_row += 1;
         }
+        started = true;
     }
     timing.cycles = cycle;
     timing.entries = pe.iter().map(|p| p.entries).sum();
@@ -188,7 +205,8 @@ impl Random {
 }
 
 fn time(array: &Array, layer: &Layer) -> Timing {
-    array.time(&layer.load(array.pes), &layer.columns())
+    let columns = layer.columns();
+    array.time_places(&layer.load(array.pes), columns.iter().map(Vec::as_slice))
 }
 
 #[test]
@@ -200,23 +218,26 @@ fn agrees_with_the_stepped_registers_on_every_counter() {
         let pes = 1 + random.below(most_pes) as usize;
         let inputs = 1 + random.below(most_inputs) as usize;
         let (density, most) = (random.below(101), 1 + random.below(8));
+        let conv = case % 2 == 1;
+        let places = if conv { 1 + random.below(12) } else { 1 };
         let layer = Layer {
-            active: (0..inputs).map(|_| random.below(100) < density).collect(),
+            active: (0..places).map(|_| (0..inputs).map(|_| random.below(100) < density).collect()).collect(),
             counts: (0..inputs * pes).map(|_| random.below(most) as u32).collect(),
             out_rows: 1 + random.below(12) as usize,
+            conv,
         };
         let fifo_depth = if case % 5 == 0 { 1 } else { 2 + random.below(9) as usize };
         let array = Array { pes, fifo_depth };
         let (solved, stepped) = (time(&array, &layer), step(&array, &layer));
         assert_eq!(solved, stepped, "case {case}: {array:?}");
-        let broadcasts = solved.broadcasts + 1;
+        let broadcasts = solved.broadcasts + places;
         assert_eq!(solved.cycles, solved.stall_queue + solved.stall_scan + solved.stall_drain + broadcasts, "case {case}");
     }
 }
 
 #[test]
 fn one_entry_takes_the_whole_pipeline() {
-    let layer = Layer { active: vec![true], counts: vec![1], out_rows: 1 };
+    let layer = Layer::one_place(vec![true], vec![1], 1);
     // 1 fetch, 2 load, 3 scan, 4 and 5 scanner stages, 6 and 7 pointer stages, 8 entry, 9 write-back
     let timing = time(&Array { pes: 1, fifo_depth: 2 }, &layer);
     assert_eq!(timing.cycles, 9 + ENTRY_TO_DONE);
@@ -230,7 +251,7 @@ fn one_entry_takes_the_whole_pipeline() {
 
 #[test]
 fn an_input_of_zeros_still_writes_the_biases_back() {
-    let layer = Layer { active: vec![false; 3], counts: vec![9; 3], out_rows: 4 };
+    let layer = Layer::one_place(vec![false; 3], vec![9; 3], 4);
     // 1 fetch, 2 load, 3 token found, 5 broadcast, 8 to 11 write-back
     let timing = time(&Array { pes: 1, fifo_depth: 8 }, &layer);
     assert_eq!((timing.cycles, timing.entries, timing.broadcasts), (2 + 11 + ENTRY_TO_DONE, 0, 0));
@@ -239,7 +260,7 @@ fn an_input_of_zeros_still_writes_the_biases_back() {
 #[test]
 fn a_column_without_entries_costs_a_pe_nothing() {
     // PE 1 works on columns 0 and 2 only; column 1 is dropped beside it
-    let layer = Layer { active: vec![true; 3], counts: vec![4, 9, 4, 0, 4, 9], out_rows: 1 };
+    let layer = Layer::one_place(vec![true; 3], vec![4, 9, 4, 0, 4, 9], 1);
     let timing = time(&Array { pes: 2, fifo_depth: 8 }, &layer);
     assert_eq!(timing.entries_max, 18);
     assert_eq!(timing.cycles, 7 + 18 + 1 + ENTRY_TO_DONE);
@@ -248,7 +269,7 @@ fn a_column_without_entries_costs_a_pe_nothing() {
 #[test]
 fn empty_rows_cost_a_cycle_each_but_the_last() {
     let cycles = |active: &[bool]| {
-        let layer = Layer { active: active.to_vec(), counts: vec![1; active.len() * 2], out_rows: 1 };
+        let layer = Layer::one_place(active.to_vec(), vec![1; active.len() * 2], 1);
         time(&Array { pes: 2, fifo_depth: 2 }, &layer).cycles
     };
     let base = cycles(&[true]);

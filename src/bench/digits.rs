@@ -1,8 +1,9 @@
-//! `digits`: the demo's network on all 10,000 test digits of MNIST, and on 500 of them under Verilator.
+//! `digits`: the demo's networks on all 10,000 test digits of MNIST, LeNet-300-100 on 500 of them under Verilator, LeNet-5
+//! on 200.
 
-use super::data_file;
 use super::hardware::{self, Load};
 use super::report::{rounded, Bar, Check, Outcome, Row};
+use super::{data_file, lenet_hardware};
 use crate::{pipeline, term};
 use anyhow::{bail, Result};
 use lacuna_compress::config::Config;
@@ -14,6 +15,8 @@ use std::path::Path;
 
 /// What the demo's container is made with.
 const CONFIG: &str = include_str!("../demo/lenet300100.toml");
+const LENET5_CONFIG: &str = include_str!("../demo/lenet5.toml");
+const LENET5: &str = "pruned LeNet-5, 4-bit codebook";
 const IMAGES: &str = "mnist/t10k-images-idx3-ubyte.gz";
 const LABELS: &str = "mnist/t10k-labels-idx1-ubyte.gz";
 /// Digits under Verilator.
@@ -80,18 +83,32 @@ pub fn run(data: &Path) -> Result<Outcome> {
         }
         None => notes.push(hardware::WITHOUT.into()),
     }
-    let checks = vec![
+    let mut checks = vec![
         Check::new("error of the golden model in percent", error_percent(&answers, &labels), 2, Bar::AtMost(2.35))
             .limit(error_percent(&expected, &labels)),
         Check::new("digits under Verilator equal to golden and cycle model", exact, 0, Bar::AtLeast(RUN as f64)),
     ];
+    let (model, found) = lenet_hardware::of_config(&lenet5(data)?, data)?;
+    let bytes = model.to_container()?.len();
+    let rate = 4.0 * model.network.parameters as f64 / bytes as f64;
+    rows.push(found.row(Row::new().with("model", LENET5)).with("bytes", bytes).with("rate", rounded(rate, 2)));
+    notes.push(format!("{LENET5} on {} PEs, fifo {}; {} parameters", model.arch().pes, model.arch().fifo_depth, model.network.parameters));
+    notes.extend(found.notes());
+    checks.extend(found.checks(LENET5));
     Ok(Outcome { rows, checks, notes })
 }
 
 /// The demo's configuration with its files from the data folder.
 fn config(data: &Path) -> Result<Config> {
-    let mut config = Config::parse(CONFIG, Path::new("lenet300100.toml"))?;
-    config.model.file = std::path::absolute(data_file(data, "lenet/caffe_lenet300100_sparse.safetensors")?)?;
+    with_data(Config::parse(CONFIG, Path::new("lenet300100.toml"))?, data, "lenet/caffe_lenet300100_sparse.safetensors")
+}
+
+fn lenet5(data: &Path) -> Result<Config> {
+    with_data(Config::parse(LENET5_CONFIG, Path::new("lenet5.toml"))?, data, "lenet/caffe_lenet5_original.safetensors")
+}
+
+fn with_data(mut config: Config, data: &Path, model: &str) -> Result<Config> {
+    config.model.file = std::path::absolute(data_file(data, model)?)?;
     config.input.calibration = Some(std::path::absolute(data_file(data, "mnist/train-images-idx3-ubyte.gz")?)?);
     Ok(config)
 }

@@ -3,17 +3,21 @@
 //! One file per measurement, which returns an [`Outcome`]: flat rows, and what was measured against which bar.
 //! Printing, JSON and the exit code are here. What does not belong here: anything that another command does too.
 
+mod big;
 mod charlm;
 mod digits;
 mod emit;
+mod entropy;
 mod ese;
 mod ese_case;
 mod ese_fit;
 mod ese_scale;
 mod fc8;
 mod fit;
+mod granularity;
 mod hardware;
 mod kws;
+mod lenet_hardware;
 mod nine;
 mod onnx;
 mod plot;
@@ -52,7 +56,7 @@ pub struct BenchArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Bench {
-    /// Sparse LeNet-300-100 on MNIST: error, size, and 500 digits under Verilator
+    /// Sparse LeNet-300-100 and LeNet-5 on MNIST: error, size, and 500 and 200 digits under Verilator
     Digits,
     /// The real fc8 of AlexNet on 64 PEs under Verilator
     Fc8,
@@ -76,6 +80,12 @@ pub enum Bench {
     EseScale,
     /// ESE's LSTM on an UltraScale+ device: area
     EseFit,
+    /// A layer of 25,088 x 4,096: time and memory of compression for 64 PEs, k-means beside scikit-learn's
+    Big,
+    /// Grains of pruning: error, cost of the index, and cycles
+    Granularity,
+    /// The smallest form of storage beside Huffman coding and what is published: sizes, decode speed, round trip
+    Entropy,
 }
 
 impl Bench {
@@ -93,6 +103,9 @@ impl Bench {
             Bench::Ese => "ese",
             Bench::EseScale => "ese-scale",
             Bench::EseFit => "ese-fit",
+            Bench::Big => "big",
+            Bench::Granularity => "granularity",
+            Bench::Entropy => "entropy",
         }
     }
 }
@@ -115,6 +128,9 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Ese => ese::run()?,
         Bench::EseScale => ese_scale::run()?,
         Bench::EseFit => ese_fit::run()?,
+        Bench::Big => big::run()?,
+        Bench::Granularity => granularity::run(&args.data)?,
+        Bench::Entropy => entropy::run(&args.data)?,
     };
     finish(args.name, &outcome, args.json.as_deref())
 }

@@ -23,6 +23,8 @@ pub struct DemoArgs {
 enum Show {
     /// LeNet-300-100 classifies handwritten digits
     Digits,
+    /// LeNet-5 classifies handwritten digits: convolutions and pooling
+    Lenet5,
     /// LSTM_S hears words: an LSTM with peepholes and a projection
     Speech,
     /// Basic_LSTM_S hears words: a plain LSTM
@@ -31,7 +33,7 @@ enum Show {
 
 #[cfg(not(feature = "verilator"))]
 pub fn run(args: &DemoArgs) -> anyhow::Result<std::process::ExitCode> {
-    let (Show::Digits | Show::Speech | Show::SpeechBasic) = args.show;
+    let (Show::Digits | Show::Lenet5 | Show::Speech | Show::SpeechBasic) = args.show;
     Err(super::built_without_verilator("demo"))
 }
 
@@ -44,7 +46,8 @@ mod speech;
 pub fn run(args: &DemoArgs) -> anyhow::Result<std::process::ExitCode> {
     use crate::speech::{BASIC, PROJECTED};
     match args.show {
-        Show::Digits => digits::run(args),
+        Show::Digits => digits::run(args, &digits::LENET300100),
+        Show::Lenet5 => digits::run(args, &digits::LENET5),
         Show::Speech => speech::run(args, "speech", &PROJECTED),
         Show::SpeechBasic => speech::run(args, "speech-basic", &BASIC),
     }

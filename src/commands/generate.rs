@@ -167,5 +167,6 @@ fn vectors(args: &GenerateArgs, model: &Model) -> Result<Vec<Vec<i16>>> {
             (word & 0xffff) as u16 as i16
         }
     };
-    Ok((0..args.limit).map(|_| (0..model.network.input_size).map(|_| act()).collect()).collect())
+    let mut vector = |_| Ok(model.arrange_input((0..model.network.input_size).map(|_| act()).collect())?);
+    (0..args.limit).map(&mut vector).collect()
 }

@@ -5,7 +5,7 @@ use crate::term;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::error::grouped;
 use lacuna_compress::files::{read_any_container, read_section, Format};
-use lacuna_compress::inspect::{image_tables, layer_names, tables, words_table, Filter};
+use lacuna_compress::inspect::{image_tables, layer_names, tables, words_table, Filter, CONVOLUTIONS};
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::layout::sections;
 use lacuna_compress::spec::{Arch, MemoryImage, MemoryKind};
@@ -64,7 +64,7 @@ fn container(args: &InspectArgs) -> Result<()> {
     ))?;
     // no PE has this number, which leaves the tables that are not of one
     let network = tables(&model, &Filter { pe: Some(usize::MAX), ..filter });
-    network.iter().filter(|t| t.title == "network").try_for_each(term::image_table)?;
+    network.iter().filter(|t| ["network", CONVOLUTIONS].contains(&t.title.as_str())).try_for_each(term::image_table)?;
     memories(&model.image)?;
     for kind in [MemoryKind::Layers, MemoryKind::Codebook] {
         image_tables(&model.image, &Filter { memory: Some(kind), ..filter }).iter().try_for_each(term::image_table)?;

@@ -2,6 +2,7 @@
 //! not here, and what is work for another program is in the crates.
 
 pub mod compress;
+pub mod decompress;
 pub mod demo;
 #[cfg(feature = "verilator")]
 mod digits;
@@ -9,8 +10,18 @@ pub mod generate;
 pub mod infer;
 pub mod init;
 pub mod inspect;
+pub mod prune;
 pub mod recurrent;
 pub mod simulate;
+pub mod stats;
+pub mod store;
+pub mod train;
+
+/// What a program says that was built without training.
+#[cfg(not(feature = "train"))]
+fn without_training(command: &str) -> anyhow::Result<std::process::ExitCode> {
+    anyhow::bail!("`lacuna {command}` trains, and this program was built without that: cargo build --release --features train")
+}
 
 /// What a program says that was built without Verilator.
 #[cfg(not(feature = "verilator"))]

@@ -1,6 +1,7 @@
 //! One file per subject; `project` makes the small network that they run on.
 
 mod compress;
+mod convolution;
 mod demo;
 mod generate;
 mod help;

@@ -1,9 +1,11 @@
 //! The words of the image, and the depths of the memories that hold them.
 
+use super::lower::Lowered;
 use super::{relu, LayerNumbers, Settings};
 use crate::encode::Encoded;
 use crate::error::{grouped, Error};
 use crate::model::QuantizedLayer;
+use crate::shape::Shape;
 use crate::spec::layout::{pointer_place, sections};
 use crate::spec::{fixed, Arch, LayerRecord, MemoryImage, MemoryKind, Section, WeightForm, Words};
 use std::collections::BTreeMap;
@@ -36,15 +38,16 @@ impl Need<'_> {
 
 /// Packs encoded layers. Errors: a memory or the layer table is too small, a rule of the architecture.
 pub(super) fn pack(
-    layers: &[QuantizedLayer],
+    lowered: &Lowered,
     numbers: &[LayerNumbers],
     encoded: &[Encoded],
     settings: &Settings,
     acc_bits: usize,
     run_bits: usize,
 ) -> Result<MemoryImage, Error> {
-    let arch = architecture(layers, encoded, settings, acc_bits, run_bits)?;
-    let records = records(layers, numbers, encoded, arch.pes);
+    let layers: &[QuantizedLayer] = &lowered.layers;
+    let arch = architecture(lowered, encoded, settings, acc_bits, run_bits)?;
+    let records = records(lowered, numbers, encoded, arch.pes);
     let mut image = MemoryImage { sections: BTreeMap::new(), arch };
     for section in sections(&image.arch) {
         let words = match section {
@@ -61,14 +64,9 @@ pub(super) fn pack(
     Ok(image)
 }
 
-fn architecture(
-    layers: &[QuantizedLayer],
-    encoded: &[Encoded],
-    settings: &Settings,
-    acc_bits: usize,
-    run_bits: usize,
-) -> Result<Arch, Error> {
+fn architecture(lowered: &Lowered, encoded: &[Encoded], settings: &Settings, acc_bits: usize, run_bits: usize) -> Result<Arch, Error> {
     let pes = settings.pes;
+    let layers: &[QuantizedLayer] = &lowered.layers;
     let running = |of: &dyn Fn(&Encoded, usize) -> usize, words: &dyn Fn(usize) -> usize| -> Vec<Vec<usize>> {
         let mut sums = vec![0; pes];
         let mut add = |layer: &Encoded| -> Vec<usize> {
@@ -81,6 +79,11 @@ fn architecture(
     let per_word = settings.entries_per_word.max(1);
     let rows = |layer: &Encoded| layer.rows.div_ceil(pes);
     let all = |of: &dyn Fn(&Encoded) -> usize| -> Vec<Vec<usize>> { encoded.iter().map(|layer| vec![of(layer); pes]).collect() };
+    let activations = |layer: &QuantizedLayer| {
+        // a fully connected layer's columns are already those of the map before it
+        let inputs = if layer.conv.is_some() { Shape::of_inputs(layer).rows(pes) } else { layer.columns.len().div_ceil(pes) };
+        vec![inputs.max(Shape::of_outputs(layer).rows(pes)); pes]
+    };
     let d = &settings.depths;
     let need = |memory, what, used, depth| Need { memory, what, used, depth, layers }.depth();
     let spmat_used = running(&|layer, pe| layer.pes[pe].entries.len(), &|sum| sum.div_ceil(per_word));
@@ -93,12 +96,12 @@ fn architecture(
         entries_per_word: settings.entries_per_word,
         spmat_depth: need("spmat", "words of entries", spmat_used, d.spmat)?,
         ptr_depth: need("ptr", "pointers per bank", running(&|layer, _| layer.columns + 1, &|sum| sum.div_ceil(2)), d.ptr)?,
-        act_depth: need("act", "activations", all(&|layer| layer.columns.div_ceil(pes).max(rows(layer))), d.act)?,
+        act_depth: need("act", "activations", layers.iter().map(activations).collect(), d.act)?,
         acc_depth: need("acc", "rows", all(&rows), d.acc)?,
         bias_depth: need("bias", "biases", running(&|layer, _| rows(layer), &|sum| sum), d.bias)?,
         acc_bits,
         max_layers: d.max_layers.unwrap_or(layers.len()),
-        conv: false,
+        conv: lowered.walks.is_some(),
         ese: None,
     };
     arch.validate()?;
@@ -112,7 +115,7 @@ fn architecture(
     }
 }
 
-fn records(layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encoded], pes: usize) -> Vec<LayerRecord> {
+fn records(lowered: &Lowered, numbers: &[LayerNumbers], encoded: &[Encoded], pes: usize) -> Vec<LayerRecord> {
     let (mut ptr_base, mut bias_base) = (0, 0);
     let mut records = vec![];
     for (l, (layer, n)) in encoded.iter().zip(numbers).enumerate() {
@@ -124,9 +127,9 @@ fn records(layers: &[QuantizedLayer], numbers: &[LayerNumbers], encoded: &[Encod
             out_rows: layer.rows.div_ceil(pes),
             bias_base,
             shift: n.shift,
-            relu: relu(&layers[l]),
+            relu: relu(&lowered.layers[l]),
             last: l + 1 == encoded.len(),
-            walk: None,
+            walk: lowered.walks.as_ref().map(|walks| walks[l]),
         });
         ptr_base += layer.columns + 1;
         bias_base += layer.rows.div_ceil(pes);

@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::inputs::Samples;
-use crate::model::{Activation, QuantizedLayer};
+use crate::model::{Activation, Conv, QuantizedLayer};
 use crate::spec::arch::ACT_BITS;
 use crate::spec::fixed;
 
@@ -63,8 +63,8 @@ pub(super) fn measure(layers: &[QuantizedLayer], calibration: Calibration) -> Re
             if samples.count == 0 {
                 return fault("there are no samples; activation formats need some inputs, or given ranges".into());
             }
-            if samples.size != layers[0].columns.len() {
-                return fault(format!("a sample has {} values, the network {} inputs", samples.size, layers[0].columns.len()));
+            if samples.size != layers[0].inputs() {
+                return fault(format!("a sample has {} values, the network {} inputs", samples.size, layers[0].inputs()));
             }
             if let Some(at) = samples.data.iter().position(|v| !v.is_finite()) {
                 return fault(format!("value {} of sample {} is {}", at % samples.size, at / samples.size, samples.data[at]));
@@ -77,7 +77,7 @@ pub(super) fn measure(layers: &[QuantizedLayer], calibration: Calibration) -> Re
                     *count += vector.iter().filter(|v| **v != 0.0).count();
                 }
             });
-            let share = |(count, layer): (&usize, &QuantizedLayer)| *count as f64 / (samples.count * layer.columns.len()) as f64;
+            let share = |(count, layer): (&usize, &QuantizedLayer)| *count as f64 / (samples.count * layer.inputs()) as f64;
             let densities = active.iter().zip(layers).map(share).collect();
             Ok(Measured { samples: samples.count, ranges, densities: Some(densities) })
         }
@@ -109,6 +109,9 @@ fn for_each_vector(layers: &[QuantizedLayer], samples: &Samples, mut visit: impl
 }
 
 fn forward(layer: &QuantizedLayer, input: &[f64]) -> Vec<f64> {
+    if let Some(conv) = &layer.conv {
+        return convolved(layer, conv, input);
+    }
     let mut sums = vec![0.0; layer.rows];
     for (column, a) in layer.columns.iter().zip(input).filter(|(_, a)| **a != 0.0) {
         for n in column {
@@ -123,6 +126,37 @@ fn forward(layer: &QuantizedLayer, input: &[f64]) -> Vec<f64> {
         }
     }
     sums
+}
+
+/// The maps after activation and pooling, in the order channel, row, column as the input's.
+fn convolved(layer: &QuantizedLayer, conv: &Conv, input: &[f64]) -> Vec<f64> {
+    let [down, across] = conv.places();
+    let [rows, columns] = conv.kernel;
+    let places = down * across;
+    let mut sums = vec![0.0; layer.rows * places];
+    for (c, column) in layer.columns.iter().enumerate() {
+        let (channel, ky, kx) = (c / (rows * columns), c / columns % rows, c % columns);
+        for n in column {
+            let weight = layer.value(n.weight) as f64;
+            let map = &mut sums[n.row as usize * places..][..places];
+            for (y, line) in map.chunks_exact_mut(across).enumerate() {
+                let from = &input[(channel * conv.height + y * conv.stride + ky) * conv.width + kx..];
+                line.iter_mut().zip(from.iter().step_by(conv.stride)).for_each(|(sum, a)| *sum += weight * a);
+            }
+        }
+    }
+    let unit = fixed::dequantize(1, layer.weight_fraction);
+    let [height, width] = conv.output();
+    let mut out = Vec::with_capacity(layer.rows * height * width);
+    for (map, bias) in sums.chunks_exact(places).zip(&layer.bias) {
+        for window in 0..height * width {
+            let (top, left) = (window / width * conv.pool, window % width * conv.pool);
+            let square = (0..conv.pool * conv.pool).map(|i| map[(top + i / conv.pool) * across + left + i % conv.pool]);
+            let largest = square.fold(f64::NEG_INFINITY, f64::max) * unit + f64::from(*bias);
+            out.push(if layer.activation == Activation::Relu { largest.max(0.0) } else { largest });
+        }
+    }
+    out
 }
 
 /// Fraction lengths of the input and of each layer's output: the finest that hold the ranges, as far as

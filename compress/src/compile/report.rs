@@ -19,6 +19,8 @@ pub struct LayerReport {
     pub name: String,
     pub rows: usize,
     pub columns: usize,
+    /// Places of its filters, of which there are more than one in a convolution: how often a start uses each weight.
+    pub places: usize,
     pub nonzeros: usize,
     /// Non-zeros over rows times columns.
     pub weight_density: f64,
@@ -52,6 +54,7 @@ pub struct Report {
 #[allow(clippy::too_many_arguments)] // the stages' results, each used once
 pub(super) fn report(
     layers: &[QuantizedLayer],
+    places: &[usize],
     numbers: &[LayerNumbers],
     encoded: &[Encoded],
     measured: &Measured,
@@ -66,9 +69,10 @@ pub(super) fn report(
         LayerReport {
             name: layer.name.clone(),
             rows: e.rows,
-            columns: e.columns,
+            columns: layer.columns.len(),
+            places: places[l],
             nonzeros: e.nonzeros,
-            weight_density: e.nonzeros as f64 / (e.rows * e.columns) as f64,
+            weight_density: e.nonzeros as f64 / (e.rows * layer.columns.len()) as f64,
             activation_density: densities[l],
             padding: e.padding,
             entries_per_pe: e.entries_per_pe(),

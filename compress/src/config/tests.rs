@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::Candidate;
+use crate::prune::{Keep, Rule};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text, Path::new("net.toml")).map_err(|e| e.to_string())
@@ -69,6 +70,9 @@ fn the_example_shows_every_key() {
                 output_axis: 0,
                 activation: Activation::Relu,
                 density: Some(0.1),
+                outputs: Some(300),
+                quality: Some(1.2),
+                grain: Grain::Weight,
                 conv: Some(ConvConfig { kernel: Some([5, 5]), stride: 1, pool: 2, padding: 0 }),
             }],
         },
@@ -82,6 +86,13 @@ fn the_example_shows_every_key() {
             calibration_samples: 256,
             labels: Some("test-labels-idx1-ubyte.gz".into()),
         },
+        train: TrainConfig {
+            inputs: Some("train-images-idx3-ubyte.gz".into()),
+            labels: Some("train-labels-idx1-ubyte.gz".into()),
+            ..TrainConfig::default()
+        },
+        prune: PruneConfig { lose_at_most: Some(0.2), ..PruneConfig::default() },
+        share: ShareConfig::default(),
         folder: PathBuf::new(),
     };
     let text = uncommented();
@@ -116,6 +127,9 @@ fn an_unknown_key_is_refused_with_its_line() {
         ("[[model.layer]]\nweights = \"w\"\nweight_bits = 4", 3),
         ("[compress]\n\nstart = 1", 3),
         ("[input]\nlabel = \"x\"", 2),
+        ("[train]\nepoch = 3", 2),
+        ("[prune]\nlamp = true", 2),
+        ("[share]\nbits = 4", 2),
         ("[accelerator.ese]\nchannel = 2", 2),
         ("[[model.lstm]]\nformat = \"onnx\"\ncells = 4", 3),
         ("[[model.lstm]]\n[model.lstm.reverse]\nnode = \"a\"", 3),
@@ -142,17 +156,48 @@ fn a_limit_that_is_broken_is_named() {
         ("[accelerator]\nact_depth = 0".into(), "net.toml: accelerator.act_depth is 0: an activation buffer holds 1 to 65,535 words"),
         (format!("{layer}density = 1.01"), "net.toml: layer 1 (a): density is 1.01, expected a share from 0 to 1"),
         (format!("{layer}density = nan"), "net.toml: layer 1 (a): density is NaN, expected a share from 0 to 1"),
+        (format!("{layer}quality = -1"), "net.toml: layer 1 (a): quality is -1, expected a finite number from 0"),
+        (format!("{layer}quality = 1\ndensity = 0.5"), "net.toml: layer 1 (a): found both density and quality, expected one of them"),
+        (format!("{layer}grain = \"filter\""), "net.toml: layer 1 (a): found grain filter, expected density or quality beside it"),
+        (
+            format!("{layer}grain = \"kernel\"\nquality = 1"),
+            "net.toml: layer 1 (a): grain is a kernel, expected another: the layer is no convolution",
+        ),
+        (format!("{layer}density = 0.5\ngrain = {{ vector = 0 }}"), "net.toml: layer 1 (a): grain is a vector of 0, expected at least 1"),
+        (
+            format!("{layer}density = 0.5\ngrain = {{ n-of-m = [2, 4] }}"),
+            "net.toml: layer 1 (a): found density or quality, expected none with grain 2 of 4, which says it",
+        ),
+        (
+            format!("[[model.lstm]]\nformat = \"onnx\"\ngates = \"iofc\"\nnode = \"n\"\n{layer}quality = 1"),
+            "net.toml: layer a: found quality or grain, expected only density behind an LSTM, whose prune says the rest",
+        ),
         (format!("{layer}output_axis = 2"), "net.toml: layer 1 (a): output_axis is 2, expected 0 for (out, in) or 1 for (in, out)"),
         (format!("{layer}{layer}"), "net.toml: layer 2 (a): found the name of an earlier layer, expected another"),
         ("[compress]\nactivation_density = -0.1".into(), "net.toml: compress.activation_density is -0.1, expected a share from 0 to 1"),
         ("[compress]\nkmeans_iterations = 10001".into(), "net.toml: compress.kmeans_iterations is 10001, expected 0 to 10,000"),
         ("[input]\nscale = 0".into(), "net.toml: input.scale is 0, expected a finite number that is not 0"),
+        (format!("{layer}outputs = 0"), "net.toml: layer 1 (a): outputs is 0, expected at least 1"),
+        ("[train]\nheld_out = 0".into(), "net.toml: train.held_out is 0, expected at least 1"),
+        ("[train]\nrate = 0".into(), "net.toml: train.rate is 0, expected a number above 0"),
+        ("[train]\ndropout = 1".into(), "net.toml: train.dropout is 1, expected a share from 0, below 1"),
+        ("[prune]\ndensity = [0.1, 0.2]".into(), "net.toml: prune.density is [0.1, 0.2], expected numbers that do not rise"),
+        ("[prune]\nbatch = 0".into(), "net.toml: prune.batch is 0, expected 1 to 65,536"),
+        ("[share]\ncodes = [256]".into(), "net.toml: share.codes is 256, expected 1 to 255"),
+        ("[share]\ncodes = [4, 4]".into(), "net.toml: share.codes has 2 numbers, expected none, one for all layers, or 0, one for each"),
+        ("[share]\nbias_bits = 1".into(), "net.toml: share.bias_bits is 1, expected 2 to 16"),
         ("[input]\noffset = inf".into(), "net.toml: input.offset is inf, expected a finite number"),
         ("[input]\ncalibration_samples = 0".into(), "net.toml: input.calibration_samples is 0, expected at least 1"),
     ] {
         assert_eq!(parse(&text).unwrap_err(), expected);
     }
     assert!(parse("[accelerator]\nweights = \"direct\"\nweight_bits = 16").is_ok());
+    assert!(parse("[compress]\nseed = 9223372036854775807").is_ok());
+    assert!(parse("[compress]\nseed = 9223372036854775808").unwrap_err().contains("9223372036854775808"));
+    let n_of_m = parse(&format!("{layer}grain = {{ n-of-m = [2, 4] }}")).unwrap().model.layer[0].rule();
+    assert_eq!(n_of_m, Rule { keep: None, grain: Grain::NofM { n: 2, m: 4 } });
+    let quality = parse(&format!("{layer}quality = 1.5\ngrain = {{ vector = 4 }}")).unwrap().model.layer[0].rule();
+    assert_eq!(quality, Rule { keep: Some(Keep::Quality(1.5)), grain: Grain::Vector { length: 4 } });
     let error = parse("[accelerator]\nweights = \"huffman\"").unwrap_err();
     assert!(error.contains("unknown variant `huffman`, expected `codebook` or `direct`"), "{error}");
 }

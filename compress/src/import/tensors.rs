@@ -1,10 +1,11 @@
-//! Named arrays from `.safetensors`, `.npz` and `.npy` files, decoded to `f32` in C order.
+//! Named arrays from `.safetensors`, `.npz`, `.npy` and `.lcs` files, decoded to `f32` in C order.
 //!
 //! Whatever the bytes of a file are, reading it ends in an array or in an [`Error`], and allocates no
-//! more than the file (or, in an `.npz`, its decompressed member) is long. That is why the headers are
+//! more than the file (or, in an `.npz`, its decompressed member; in an `.lcs`, what is stored) is long. That is why the headers are
 //! checked here: npyz multiplies the dimensions of a header unchecked, and safetensors adds its offsets so.
 
 use crate::error::{grouped, Error};
+use crate::storage::{self, StoredTensor};
 use npyz::npz::NpzArchive;
 use safetensors::tensor::Metadata;
 use safetensors::Dtype;
@@ -160,13 +161,14 @@ enum Content {
     SafeTensors { metadata: Metadata, bytes: Vec<u8>, start: usize },
     Npz { archive: NpzArchive<Cursor<Vec<u8>>>, length: u64 },
     Npy(Array),
+    Stored(Vec<StoredTensor>),
 }
 
 impl TensorFile {
-    /// Opens by extension; `None` if the extension is none of the three.
+    /// Opens by extension; `None` if the extension is none of the four.
     pub fn open(path: &Path) -> Result<Option<TensorFile>, Error> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-        if !["safetensors", "npz", "npy"].contains(&extension.as_str()) {
+        if !["safetensors", "npz", "npy", "lcs"].contains(&extension.as_str()) {
             return Ok(None);
         }
         let bytes = std::fs::read(path).map_err(|source| Error::File { path: path.to_path_buf(), source })?;
@@ -181,6 +183,10 @@ impl TensorFile {
                 let archive = NpzArchive::new(Cursor::new(bytes)).map_err(|e| wrong(e.to_string(), "a whole .npz file"))?;
                 Content::Npz { archive, length }
             }
+            "lcs" => {
+                let in_file = |fault| Error::In { path: path.to_path_buf(), fault: Box::new(fault) };
+                Content::Stored(storage::read_all(&bytes[..]).map_err(in_file)?)
+            }
             _ => Content::Npy(parse_npy(bytes).map_err(|found| wrong(found, "a whole .npy file"))?),
         };
         Ok(Some(TensorFile { path: path.to_path_buf(), content }))
@@ -192,6 +198,7 @@ impl TensorFile {
             Content::SafeTensors { metadata, .. } => metadata.offset_keys(),
             Content::Npz { archive, .. } => archive.array_names().map(str::to_string).collect(),
             Content::Npy(_) => Vec::new(),
+            Content::Stored(tensors) => tensors.iter().map(|t| t.name.clone()).collect(),
         };
         names.sort();
         names
@@ -214,6 +221,11 @@ impl TensorFile {
         }
         match &mut self.content {
             Content::Npy(array) => Ok(array.clone()),
+            Content::Stored(tensors) => {
+                let tensor = tensors.iter().find(|t| t.name == name).ok_or_else(|| wrong("no such tensor".into(), "a tensor".into()))?;
+                let bytes = tensor.values.dense().iter().flat_map(|v| v.to_le_bytes()).collect();
+                Ok(Array::new(tensor.shape.clone(), Kind::F32, bytes))
+            }
             Content::SafeTensors { metadata, bytes, start } => {
                 let info = metadata.info(name).ok_or_else(|| wrong("no such tensor".into(), "a tensor".into()))?;
                 let kind = match info.dtype {

@@ -1,8 +1,9 @@
-//! One-dimensional k-means by Lloyd's iteration, on sorted values.
+//! One-dimensional k-means by Lloyd's iteration, on sorted values; [`super::optimum`] has the exact one.
 //!
 //! In one dimension a cluster is a range of the sorted values, so that an iteration is k binary
 //! searches for the borders and k means from prefix sums: its cost hardly depends on the number of values.
 
+use super::optimum;
 use crate::config::CodebookInit;
 use rand_chacha::ChaCha8Rng;
 
@@ -29,7 +30,8 @@ impl Sorted {
 
     /// At most `clusters` ascending centroids after at most `iterations`; as many as there are
     /// different values if those are no more, and then exact. The result is a local optimum if the iterations
-    /// sufficed, and no iteration increases the sum of squared distances.
+    /// sufficed, and no iteration increases the sum of squared distances; with [`CodebookInit::Optimal`] it is the global
+    /// one, and there are no iterations.
     pub fn centroids(&self, clusters: usize, init: CodebookInit, iterations: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
         let mut different: Vec<f64> = Vec::with_capacity(clusters + 1);
         for value in &self.values {
@@ -44,6 +46,8 @@ impl Sorted {
             return different;
         }
         let mut centroids = self.start(clusters, init, rng);
+        // the optimum stays where it is
+        let iterations = if init == CodebookInit::Optimal { 0 } else { iterations };
         for _ in 0..iterations {
             let next = self.step(&centroids);
             if next == centroids {
@@ -52,6 +56,38 @@ impl Sorted {
             centroids = next;
         }
         centroids
+    }
+
+    /// The means of the clusters of least error. There are more different values than `clusters`.
+    fn optimum(&self, clusters: usize) -> Vec<f64> {
+        let (mut different, mut counts): (Vec<f64>, Vec<usize>) = (vec![], vec![]);
+        for value in &self.values {
+            match counts.last_mut() {
+                Some(count) if different.last() == Some(value) => *count += 1,
+                _ => {
+                    different.push(*value);
+                    counts.push(1);
+                }
+            }
+        }
+        let ends = optimum::ends(&different, &counts, clusters);
+        // summed cluster by cluster, so that an outlier is in no other mean than its own
+        let mut first = 0;
+        let mean = |end: usize| {
+            let terms = different[first..end].iter().zip(&counts[first..end]);
+            let (sum, count) = terms.fold((0.0, 0), |(sum, all), (value, count)| (sum + value * *count as f64, all + count));
+            let mean = (sum / count as f64).clamp(different[first], different[end - 1]);
+            first = end;
+            mean
+        };
+        ends.into_iter().map(mean).collect()
+    }
+
+    /// Of the values `first..end`, of which there is at least one.
+    fn mean(&self, first: usize, end: usize) -> f64 {
+        let mean = (self.sums[end] - self.sums[first]) / (end - first) as f64;
+        // rounding must not move a mean out of its cluster, or order would be lost
+        mean.clamp(self.values[first], self.values[end - 1])
     }
 
     /// Deep Compression, section 3.2. There are more values than `clusters`.
@@ -64,6 +100,7 @@ impl Sorted {
                 (0..clusters).map(|i| low + (high - low) * place(i)).collect()
             }
             CodebookInit::Density => (0..clusters).map(|i| self.values[(2 * i + 1) * count / (2 * clusters)]).collect(),
+            CodebookInit::Optimal => self.optimum(clusters),
             CodebookInit::Random => rand::seq::index::sample(rng, count, clusters).iter().map(|i| self.values[i]).collect(),
         };
         centroids.sort_unstable_by(f64::total_cmp);
@@ -89,9 +126,7 @@ impl Sorted {
         let mut first = 0;
         for end in ends {
             if end > first {
-                let mean = (self.sums[end] - self.sums[first]) / (end - first) as f64;
-                // rounding must not move a mean out of its cluster, or order would be lost
-                next.push(mean.clamp(self.values[first], self.values[end - 1]));
+                next.push(self.mean(first, end));
                 left.push((first, end));
             }
             first = end;
@@ -190,6 +225,58 @@ mod tests {
             exact += usize::from(found <= best + 1e-12);
         }
         assert!(exact >= 45, "{exact} of 60 exact");
+    }
+
+    /// Lloyd's iteration by its definition: every value to the nearest centroid, every centroid to the mean of its values.
+    fn lloyd(values: &[f64], mut centroids: Vec<f64>) -> Vec<f64> {
+        loop {
+            let mut sums = vec![(0.0, 0usize); centroids.len()];
+            for value in values {
+                let distance = |c: &f64| (value - c).abs();
+                let all = 0..centroids.len();
+                let nearest = all.min_by(|a, b| distance(&centroids[*a]).total_cmp(&distance(&centroids[*b]))).unwrap();
+                sums[nearest].0 += value;
+                sums[nearest].1 += 1;
+            }
+            let next: Vec<f64> = sums.iter().map(|(sum, count)| sum / *count as f64).collect();
+            if next.iter().zip(&centroids).all(|(a, b)| (a - b).abs() < 1e-13) {
+                return next;
+            }
+            centroids = next;
+        }
+    }
+
+    #[test]
+    fn iterations_are_those_of_the_definition() {
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        for clusters in [2, 7, 15] {
+            let values: Vec<f32> = (0..3000).map(|_| rng.random_range(-1.0f32..1.0).powi(3)).collect();
+            let sorted = Sorted::new(values.into_iter());
+            // with the density start no cluster is ever empty here, which the definition leaves open
+            let start = sorted.start(clusters, CodebookInit::Density, &mut rng);
+            let expected = lloyd(&sorted.values, start);
+            let found = sorted.centroids(clusters, CodebookInit::Density, 10_000, &mut rng);
+            assert!(found.iter().zip(&expected).all(|(f, e)| (f - e).abs() < 1e-12), "{found:?}, expected {expected:?}");
+        }
+    }
+
+    #[test]
+    fn the_optimum_is_never_worse_and_no_iteration_improves_it() {
+        for seed in 0..30 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let count = rng.random_range(20..600);
+            let sorted = Sorted::new(random_values(&mut rng, count).into_iter());
+            for clusters in [1, 2, 3, 7, 15] {
+                let optimum = sorted.centroids(clusters, CodebookInit::Optimal, 300, &mut rng);
+                let error = sorted.error(&optimum);
+                for init in INITS {
+                    let other = sorted.error(&sorted.centroids(clusters, init, 10_000, &mut rng));
+                    assert!(error <= other * (1.0 + 1e-9) + 1e-15, "seed {seed}, {clusters}: {error}, {init:?} {other}");
+                }
+                let next = sorted.error(&sorted.step(&optimum));
+                assert!(next >= error * (1.0 - 1e-9) - 1e-15, "seed {seed}, {clusters}: {error} to {next}");
+            }
+        }
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn a_layer_of_zeros_is_stored_as_nothing() {
     for how in [codebook(4, CodebookInit::Linear), fixed_point(8)] {
         let (layer, report) = one(&dense, &how);
         assert_eq!((layer.nonzeros(), layer.columns.len(), report.mse, report.before), (0, 2, 0.0, 0));
+        assert_eq!(report.signal_to_noise(), f64::INFINITY);
     }
 }
 
@@ -161,4 +162,12 @@ fn wrong_widths_and_weights_are_refused() {
             assert_eq!(report.clipped, usize::from(weight == f32::MAX));
         }
     }
+}
+
+#[test]
+fn values_of_ones_own_go_to_the_nearest_centroid() {
+    let values = [0.0, 1.0, 1.25, -4.0, 0.75, 0.0];
+    let found = cluster(&values, 3, CodebookInit::Optimal, 0, 1);
+    assert_eq!(found, Clusters { centroids: vec![-4.0, 0.0, 1.0], numbers: vec![1, 2, 2, 0, 2, 1], error: 0.125 });
+    assert!(cluster(&[], 3, CodebookInit::Linear, 9, 1).centroids.is_empty());
 }

@@ -6,7 +6,7 @@
 use super::check;
 use crate::error::Error;
 use crate::model::{Matrix, Recurrent, GATES};
-use crate::prune::keep_largest;
+use crate::prune::{mask, Grain};
 use serde::{Deserialize, Serialize};
 
 /// Which weights of a matrix go.
@@ -85,30 +85,16 @@ impl PruneStats {
     }
 }
 
-/// `count` weights at `density`, which is 0 to 1.
-fn kept(density: f64, count: usize) -> usize {
-    (density * count as f64).round() as usize
-}
-
-fn pruned(matrix: &Matrix, how: Pruning, density: Option<f64>, pes: usize) -> Matrix {
+fn pruned(matrix: &Matrix, how: Pruning, density: Option<f64>, pes: usize) -> Result<Matrix, Error> {
     let mut out = matrix.clone();
-    let Some(density) = density else { return out };
-    match how {
-        Pruning::Magnitude => {
-            let all: Vec<usize> = (0..out.data.len()).collect();
-            let keep = kept(density, all.len());
-            keep_largest(&mut out.data, all, keep);
-        }
-        Pruning::LoadBalanced => {
-            for pe in 0..pes {
-                let rows = (pe..matrix.rows).step_by(pes);
-                let part: Vec<usize> = rows.flat_map(|r| r * matrix.columns..(r + 1) * matrix.columns).collect();
-                let keep = kept(density, part.len());
-                keep_largest(&mut out.data, part, keep);
-            }
-        }
+    if let Some(density) = density {
+        let grain = match how {
+            Pruning::Magnitude => Grain::Weight,
+            Pruning::LoadBalanced => Grain::Balanced { pes },
+        };
+        mask(matrix, None, &grain, density)?.apply(&mut out.data);
     }
-    out
+    Ok(out)
 }
 
 /// Prunes every matrix. The reports are in the order: of each LSTM layer the input and the hidden matrix of each gate,
@@ -122,18 +108,16 @@ pub fn prune(network: &Recurrent, how: Pruning, density: &Density, pes: usize) -
     let mut out = network.clone();
     let mut reports = vec![];
     let mut one = |layer: &str, name: String, matrix: &mut Matrix, how: Pruning, density: Option<f64>| {
-        if let Some(density) = density.filter(|d| !(0.0..=1.0).contains(d)) {
-            return Err(Error::Layer { layer: layer.into(), fault: format!("density is {density}, expected 0 to 1") });
-        }
-        let balanced = pruned(matrix, Pruning::LoadBalanced, density, pes);
-        let magnitude = pruned(matrix, Pruning::Magnitude, density, pes);
+        let wrong = |fault: Error| Error::Layer { layer: layer.into(), fault: fault.to_string() };
+        let balanced = pruned(matrix, Pruning::LoadBalanced, density, pes).map_err(wrong)?;
+        let magnitude = pruned(matrix, Pruning::Magnitude, density, pes).map_err(wrong)?;
         let (load_balanced, by_magnitude) = (PruneStats::new(&balanced, pes), PruneStats::new(&magnitude, pes));
         reports.push(MatrixPruning { name, load_balanced, magnitude: by_magnitude });
         *matrix = match how {
             Pruning::LoadBalanced => balanced,
             Pruning::Magnitude => magnitude,
         };
-        Ok(())
+        Ok::<(), Error>(())
     };
     for (l, layer) in out.lstm.iter_mut().enumerate() {
         let density = density.lstm.get(l).copied().unwrap_or_default();

@@ -32,6 +32,12 @@ pub struct Scanner {
     pub stall_queue: Signal<Out, Bit>,
     pub stall_scan: Signal<Out, Bit>,
     pub drain: Signal<Out, Bit>,
+    // convolutions: the walks beside the scanner
+    pub walk_row: Vec<Wire<In>>,
+    pub walk_over: Vec<Signal<In, Bit>>,
+    pub next_row_of_walk: Vec<Signal<Out, Bit>>,
+    pub place: Vec<Wire<In>>,
+    pub next_place: Vec<Signal<Out, Bit>>,
     // rows
     fetched: Flag,
     next_row: Reg,
@@ -57,6 +63,14 @@ pub struct Scanner {
     value_2: Reg,
     can_2: Signal<Local, Bit>,
     ended: Flag,
+    // convolutions: the walk has taken its first step; the row being scanned is its place's last and no token of it is
+    // out or owed; a token is owed for the place before
+    started: Vec<Flag>,
+    closing: Vec<Flag>,
+    owed: Vec<Flag>,
+    _conv: usize,
+    _value: usize,
+    _last: usize,
     _act: usize,
     _column: usize,
 }
@@ -64,6 +78,7 @@ pub struct Scanner {
 impl Scanner {
     pub fn new(arch: &Arch) -> Scanner {
         let w = Widths::of(arch);
+        let conv = usize::from(arch.conv);
         Scanner {
             clock: Default::default(),
             clear: Default::default(),
@@ -87,10 +102,15 @@ impl Scanner {
             broadcast: Default::default(),
             token: Default::default(),
             column: Wire::new(w.column),
-            act: Wire::new(ACT_BITS),
+            act: Wire::new(w.value),
             stall_queue: Default::default(),
             stall_scan: Default::default(),
             drain: Default::default(),
+            walk_row: (0..conv).map(|_| Wire::new(w.act)).collect(),
+            walk_over: (0..conv).map(|_| Default::default()).collect(),
+            next_row_of_walk: (0..conv).map(|_| Default::default()).collect(),
+            place: (0..conv).map(|_| Wire::new(w.value)).collect(),
+            next_place: (0..conv).map(|_| Default::default()).collect(),
             fetched: Flag::new(),
             next_row: Reg::new(ROW_BITS),
             offset: Reg::new(w.column),
@@ -102,7 +122,7 @@ impl Scanner {
             token_1: Flag::new(),
             lane_1: Reg::new(PE_BITS),
             base_1: Reg::new(w.column),
-            value_1: Reg::new(ACT_BITS),
+            value_1: Reg::new(w.value),
             can_1: Default::default(),
             found: Default::default(),
             send_token: Default::default(),
@@ -110,9 +130,15 @@ impl Scanner {
             valid_2: Flag::new(),
             token_2: Flag::new(),
             column_2: Reg::new(w.column),
-            value_2: Reg::new(ACT_BITS),
+            value_2: Reg::new(w.value),
             can_2: Default::default(),
             ended: Flag::new(),
+            started: (0..conv).map(|_| Flag::new()).collect(),
+            closing: (0..conv).map(|_| Flag::new()).collect(),
+            owed: (0..conv).map(|_| Flag::new()).collect(),
+            _conv: conv,
+            _value: w.value,
+            _last: w.act + 1,
             _act: w.act,
             _column: w.column,
         }
@@ -138,8 +164,23 @@ impl Logic for Scanner {
         self.take.next = self.found.val();
         self.load.next = self.run.val() & self.fetched.q.val() & (!self.pending.val() | (self.found.val() & !self.more.val()));
         self.read_more.next = self.run.val() & (self.load.val() | !self.fetched.q.val()) & !self.at_end.val();
+        for c in 0..(self._conv) {
+            // the walk's first step takes a cycle; a token goes before the columns of the place behind it
+            self.found.next = self.run.val() & self.started[c].q.val() & self.pending.val() & self.can_1.val() & !self.owed[c].q.val();
+            self.take.next = self.found.val();
+            self.load.next = self.run.val()
+                & self.started[c].q.val()
+                & self.fetched.q.val()
+                & (!self.pending.val() | (self.found.val() & !self.more.val()))
+                & !(self.closing[c].q.val() & self.owed[c].q.val());
+            self.read_more.next =
+                self.run.val() & self.started[c].q.val() & (self.load.val() | !self.fetched.q.val()) & !self.walk_over[c].val();
+        }
         self.scan_read.next = self.begin_layer.val() | self.read_more.val();
         self.scan_row.next = bit_cast_to(self.next_row.q.val(), self._act);
+        for c in 0..(self._conv) {
+            self.scan_row.next = self.walk_row[c].val();
+        }
         self.load_lanes.next = self.pes.val();
         if self.at_end.val() {
             self.load_lanes.next = self.last_lanes.val();
@@ -153,6 +194,15 @@ impl Logic for Scanner {
             self.fetched.d.next = true;
             self.next_row.d.next = self.next_row.q.val() + 1;
         }
+        for c in 0..(self._conv) {
+            if self.load.val() & self.at_end.val() {
+                self.offset.d.next = 0.into();
+            }
+            if self.read_more.val() & self.at_end.val() {
+                self.next_row.d.next = 1.into();
+            }
+            self.next_row_of_walk[c].next = self.read_more.val() | (self.run.val() & !self.started[c].q.val());
+        }
         if self.begin_layer.val() {
             self.scan_row.next = 0.into();
             self.fetched.d.next = true;
@@ -165,6 +215,30 @@ impl Logic for Scanner {
         // stage 1: a column, or after the last one the token
         self.send_token.next =
             self.run.val() & self.at_end.val() & !self.fetched.q.val() & !self.pending.val() & !self.sent.q.val() & self.can_1.val();
+        for c in 0..(self._conv) {
+            self.send_token.next =
+                self.run.val() & self.can_1.val() & (self.owed[c].q.val() | (self.closing[c].q.val() & !self.pending.val()));
+            self.next_place[c].next = self.send_token.val();
+            self.started[c].clock.next = self.clock.val();
+            self.closing[c].clock.next = self.clock.val();
+            self.owed[c].clock.next = self.clock.val();
+            self.started[c].d.next = self.started[c].q.val() | self.run.val();
+            self.closing[c].d.next = self.closing[c].q.val() & (!self.send_token.val() | self.owed[c].q.val());
+            self.owed[c].d.next = (self.owed[c].q.val() | (self.load.val() & self.closing[c].q.val())) & !self.send_token.val();
+            if self.load.val() {
+                self.closing[c].d.next = self.at_end.val();
+            }
+            if self.begin_layer.val() {
+                self.started[c].d.next = false;
+                self.closing[c].d.next = false;
+                self.owed[c].d.next = false;
+            }
+            if self.clear.val() {
+                self.started[c].d.next = true;
+                self.closing[c].d.next = true;
+                self.owed[c].d.next = false;
+            }
+        }
         if self.send_token.val() {
             self.sent.d.next = true;
         }
@@ -173,7 +247,12 @@ impl Logic for Scanner {
             self.token_1.d.next = self.send_token.val();
             self.lane_1.d.next = self.lane.val();
             self.base_1.d.next = self.base.q.val();
-            self.value_1.d.next = self.value.val();
+            self.value_1.d.next = bit_cast_to(self.value.val(), self._value);
+            for c in 0..(self._conv) {
+                if self.send_token.val() {
+                    self.value_1.d.next = self.place[c].val();
+                }
+            }
         }
 
         // stage 2: broadcast when every PE accepts
@@ -190,6 +269,11 @@ impl Logic for Scanner {
         if self.broadcast.val() & self.token_2.q.val() {
             self.ended.d.next = true;
         }
+        for _c in 0..(self._conv) {
+            // only the token of the layer's last place ends it
+            self.ended.d.next = !self.begin_layer.val()
+                & (self.ended.q.val() | (self.broadcast.val() & self.token_2.q.val() & self.value_2.q.val().get_bit(self._last)));
+        }
         if self.clear.val() {
             self.next_row.d.next = 0.into();
             self.fetched.d.next = false;
@@ -204,16 +288,26 @@ impl Logic for Scanner {
         self.drain.next = self.ended.q.val();
     }
     fn timing(&self) -> Vec<TimingInfo> {
-        Meta::new("scanner")
-            .doc(
-                "Scanner: reads the source activations row by row and broadcasts the non-zero ones, in order.\n\
-                 \n\
-                 begin_layer (with run low) reads row 0; with run, rows follow one another without a lost cycle: while the\n\
-                 lanes of one are taken, the next one waits. A row without pending lanes costs a cycle. Behind the\n\
-                 last column goes a token. With empty there are no rows, only the token. Both stages hold while a\n\
-                 PE does not accept; a free stage is filled all the same.\n\
-                 stall_queue: a broadcast waits for a PE. stall_scan: nothing to broadcast yet. drain: the token is out.",
-            )
-            .into_timing()
+        let meta = Meta::new("scanner").doc(
+            "Scanner: reads the source activations row by row and broadcasts the non-zero ones, in order.\n\
+             \n\
+             begin_layer (with run low) reads row 0; with run, rows follow one another without a lost cycle: while the\n\
+             lanes of one are taken, the next one waits. A row without pending lanes costs a cycle. Behind the\n\
+             last column goes a token. With empty there are no rows, only the token. Both stages hold while a\n\
+             PE does not accept; a free stage is filled all the same.\n\
+             stall_queue: a broadcast waits for a PE. stall_scan: nothing to broadcast yet. drain: the token is out.",
+        );
+        if self._conv == 0 {
+            return meta.into_timing();
+        }
+        meta.doc(
+            "\n\
+             Convolutions: the first cycle of run is next_row_of_walk alone, then row 1 of the walk is in walk_row, and each\n\
+             read takes one. source_rows rows make a place; behind the last column of each goes a token with the word of\n\
+             place, then next_place. The first row of the next place is read ahead as any other. drain: the last place's\n\
+             token is out.",
+        )
+        .value("_last", self._last)
+        .into_timing()
     }
 }

@@ -1,7 +1,9 @@
 //! The EIE accelerator behind its AXI4-Lite port.
 
+use super::patch_walk::PatchWalk;
 use super::scanner::Scanner;
 use super::sequencer::Sequencer;
+use super::window_walk::WindowWalk;
 use crate::host::{host_lanes, HostPort};
 use crate::prim::{Memory, Style};
 use crate::signal::*;
@@ -37,6 +39,8 @@ pub struct Eie {
     host: HostPort,
     sequencer: Sequencer,
     scanner: Scanner,
+    patch_walk: Vec<PatchWalk>,
+    window_walk: Vec<WindowWalk>,
     layers: Memory,
     pe_array: PeArray,
     layers_selected: Signal<Local, Bit>,
@@ -59,6 +63,16 @@ pub struct Eie {
     _shift: usize,
     _relu: usize,
     _last: usize,
+    _conv: usize,
+    _act: usize,
+    _pool_bits: usize,
+    _run_rows: usize,
+    _line_rows: usize,
+    _step_x: usize,
+    _step_y: usize,
+    _out_width: usize,
+    _out_height: usize,
+    _pool: usize,
 }
 
 impl Eie {
@@ -66,6 +80,7 @@ impl Eie {
     pub fn new(arch: &Arch) -> Eie {
         let w = Widths::of(arch);
         let hash = arch.hash();
+        let conv = usize::from(arch.conv);
         let field = |name| LayerRecord::field(name).0;
         Eie {
             clock: Default::default(),
@@ -93,7 +108,9 @@ impl Eie {
             host: HostPort::new(arch),
             sequencer: Sequencer::new(arch),
             scanner: Scanner::new(arch),
-            layers: Memory::new(Style::Small, LayerRecord::BITS, arch.max_layers, Some("layers")),
+            patch_walk: (0..conv).map(|_| PatchWalk::new(arch)).collect(),
+            window_walk: (0..conv).map(|_| WindowWalk::new(arch)).collect(),
+            layers: Memory::new(Style::Small, LayerRecord::bits(arch), arch.max_layers, Some("layers")),
             pe_array: PeArray::new(arch),
             layers_selected: Default::default(),
             unused: Default::default(),
@@ -101,7 +118,7 @@ impl Eie {
             hash_low: Const::new(32, hash & 0xffff_ffff),
             hash_high: Const::new(32, hash >> 32),
             _table_address: memory_address_bits(MemoryKind::Layers, arch),
-            _table_bits: LayerRecord::BITS,
+            _table_bits: LayerRecord::bits(arch),
             _host_address: w.host_address,
             _host_data: w.host_data,
             _bus_data: 32 * host_lanes(arch),
@@ -115,6 +132,16 @@ impl Eie {
             _shift: field("shift"),
             _relu: field("relu"),
             _last: field("last"),
+            _conv: conv,
+            _act: w.act,
+            _pool_bits: LayerRecord::field("pool").1,
+            _run_rows: field("run_rows"),
+            _line_rows: field("line_rows"),
+            _step_x: field("step_x"),
+            _step_y: field("step_y"),
+            _out_width: field("out_width"),
+            _out_height: field("out_height"),
+            _pool: field("pool"),
         }
     }
 }
@@ -190,6 +217,31 @@ impl Logic for Eie {
         self.pe_array.token.next = self.scanner.token.val();
         self.pe_array.column.next = self.scanner.column.val();
         self.pe_array.act.next = self.scanner.act.val();
+
+        for c in 0..(self._conv) {
+            self.patch_walk[c].clock.next = self.clock.val();
+            self.patch_walk[c].clear.next = self.sequencer.clear.val();
+            self.patch_walk[c].begin_layer.next = self.sequencer.begin_layer.val();
+            self.patch_walk[c].advance.next = self.scanner.next_row_of_walk[c].val();
+            self.patch_walk[c].source_rows.next = bit_cast_slice(self.layers.read_data.val(), self._source_rows, ROW_BITS);
+            self.patch_walk[c].run_rows.next = bit_cast_slice(self.layers.read_data.val(), self._run_rows, ROW_BITS);
+            self.patch_walk[c].line_rows.next = bit_cast_slice(self.layers.read_data.val(), self._line_rows, self._act);
+            self.patch_walk[c].step_x.next = bit_cast_slice(self.layers.read_data.val(), self._step_x, self._act);
+            self.patch_walk[c].step_y.next = bit_cast_slice(self.layers.read_data.val(), self._step_y, self._act);
+            self.patch_walk[c].out_width.next = bit_cast_slice(self.layers.read_data.val(), self._out_width, ROW_BITS);
+            self.patch_walk[c].out_height.next = bit_cast_slice(self.layers.read_data.val(), self._out_height, ROW_BITS);
+            self.scanner.walk_row[c].next = self.patch_walk[c].row.val();
+            self.scanner.walk_over[c].next = self.patch_walk[c].over.val();
+            self.window_walk[c].clock.next = self.clock.val();
+            self.window_walk[c].begin_layer.next = self.sequencer.begin_layer.val();
+            self.window_walk[c].advance.next = self.scanner.next_place[c].val();
+            self.window_walk[c].empty.next = self.sequencer.discard.val();
+            self.window_walk[c].out_rows.next = bit_cast_slice(self.layers.read_data.val(), self._out_rows, self._act);
+            self.window_walk[c].out_width.next = bit_cast_slice(self.layers.read_data.val(), self._out_width, ROW_BITS);
+            self.window_walk[c].out_height.next = bit_cast_slice(self.layers.read_data.val(), self._out_height, ROW_BITS);
+            self.window_walk[c].pool.next = bit_cast_slice(self.layers.read_data.val(), self._pool, self._pool_bits);
+            self.scanner.place[c].next = self.window_walk[c].place.val();
+        }
 
         // what every PE knows of the layer
         self.pe_array.clear.next = self.sequencer.clear.val();

@@ -1,4 +1,4 @@
-//! Numbers: product, alignment, requantization, delay, CRC.
+//! Numbers: product, alignment, requantization, comparison, delay, CRC.
 
 use crate::signal::*;
 use lacuna_compress::spec::arch::ACT_BITS;
@@ -59,6 +59,33 @@ impl Logic for Requantize {
     fn hdl(&self) -> Verilog {
         let name = format!("requantize #(.SUM({}))", self._sum);
         Verilog::Blackbox(BlackBox { name, code: include_str!("requantize.v").into() })
+    }
+}
+
+/// `larger.v`: the larger of two signed numbers.
+#[derive(LogicBlock)]
+pub struct Larger {
+    pub a: Wire<In>,
+    pub b: Wire<In>,
+    pub most: Wire<Out>,
+    _width: usize,
+}
+
+impl Larger {
+    /// Bits of a number.
+    pub fn new(width: usize) -> Larger {
+        Larger { a: Wire::new(width), b: Wire::new(width), most: Wire::new(width), _width: width }
+    }
+}
+
+impl Logic for Larger {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.most.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let name = format!("larger #(.WIDTH({}))", self._width);
+        Verilog::Blackbox(BlackBox { name, code: include_str!("larger.v").into() })
     }
 }
 

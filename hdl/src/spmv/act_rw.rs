@@ -22,6 +22,10 @@ pub struct ActRw {
     pub write: Signal<In, Bit>,
     pub write_row: Wire<In>,
     pub write_act: Wire<In>,
+    // pooling: a word of the other buffer
+    pub old_read: Vec<Signal<In, Bit>>,
+    pub old_row: Vec<Wire<In>>,
+    pub old: Vec<Wire<Out>>,
     pub host_read_a: Signal<In, Bit>,
     pub host_read_b: Signal<In, Bit>,
     pub host_write_a: Signal<In, Bit>,
@@ -35,11 +39,13 @@ pub struct ActRw {
     waiting: Flag,
     current: Reg,
     fetched: Wire<Local>,
+    _conv: usize,
 }
 
 impl ActRw {
     pub fn new(arch: &Arch) -> ActRw {
         let w = Widths::of(arch);
+        let conv = usize::from(arch.conv);
         let memory = || Memory::new(Style::Auto, ACT_BITS, arch.act_depth, None);
         ActRw {
             clock: Default::default(),
@@ -57,6 +63,9 @@ impl ActRw {
             write: Default::default(),
             write_row: Wire::new(w.act),
             write_act: Wire::new(ACT_BITS),
+            old_read: (0..conv).map(|_| Default::default()).collect(),
+            old_row: (0..conv).map(|_| Wire::new(w.act)).collect(),
+            old: (0..conv).map(|_| Wire::new(ACT_BITS)).collect(),
             host_read_a: Default::default(),
             host_read_b: Default::default(),
             host_write_a: Default::default(),
@@ -70,6 +79,7 @@ impl ActRw {
             waiting: Flag::new(),
             current: Reg::new(ACT_BITS),
             fetched: Wire::new(ACT_BITS),
+            _conv: conv,
         }
     }
 }
@@ -83,6 +93,17 @@ impl Logic for ActRw {
         self.act_b.read_enable.next = (self.scan_read.val() & self.source_b.val()) | self.host_read_b.val();
         self.act_a.read_address.next = self.scan_row.val();
         self.act_b.read_address.next = self.scan_row.val();
+        for c in 0..(self._conv) {
+            self.old[c].next = self.act_b.read_data.val();
+            if self.source_b.val() {
+                self.act_a.read_enable.next = self.old_read[c].val() | self.host_read_a.val();
+                self.act_a.read_address.next = self.old_row[c].val();
+                self.old[c].next = self.act_a.read_data.val();
+            } else {
+                self.act_b.read_enable.next = self.old_read[c].val() | self.host_read_b.val();
+                self.act_b.read_address.next = self.old_row[c].val();
+            }
+        }
         if self.host_read_a.val() {
             self.act_a.read_address.next = self.host_address.val();
         }
@@ -120,15 +141,17 @@ impl Logic for ActRw {
         self.host_b.next = self.act_b.read_data.val();
     }
     fn timing(&self) -> Vec<TimingInfo> {
-        Meta::new("act_rw")
-            .doc(
-                "ActRW: the two activation buffers of a PE, and its lane of the row being scanned.\n\
-                 \n\
-                 scan_read reads word scan_row of the source buffer (B if source_b, else A). A cycle later or\n\
-                 at any time after, load takes that word as the current activation: it is pending if it is not\n\
-                 zero and this PE is below load_lanes. take with this PE's number in take_lane ends that.\n\
-                 write stores a result in the other buffer. The host's accesses come only while nothing else does.",
-            )
-            .into_timing()
+        let meta = Meta::new("act_rw").doc(
+            "ActRW: the two activation buffers of a PE, and its lane of the row being scanned.\n\
+             \n\
+             scan_read reads word scan_row of the source buffer (B if source_b, else A). A cycle later or\n\
+             at any time after, load takes that word as the current activation: it is pending if it is not\n\
+             zero and this PE is below load_lanes. take with this PE's number in take_lane ends that.\n\
+             write stores a result in the other buffer. The host's accesses come only while nothing else does.",
+        );
+        if self._conv == 0 {
+            return meta.into_timing();
+        }
+        meta.doc("old_read reads word old_row of the other buffer; old holds it from the next cycle on.").into_timing()
     }
 }

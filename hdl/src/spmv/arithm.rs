@@ -5,6 +5,7 @@
 //! and 6 are for write-back only.
 
 use super::decode::Decode;
+use super::pooling::Pooling;
 use super::{Widths, ROW_BITS};
 use crate::prim::{Accumulators, Memory, Multiply, Requantize, Style};
 use crate::signal::*;
@@ -32,6 +33,10 @@ pub struct Arithm {
     pub write_row: Wire<Out>,
     pub write_act: Wire<Out>,
     pub done: Signal<Out, Bit>,
+    // pooling: a word of the destination
+    pub old_read: Vec<Signal<Out, Bit>>,
+    pub old_row: Vec<Wire<Out>>,
+    pub old: Vec<Wire<In>>,
     pub host_read_bias: Signal<In, Bit>,
     pub host_write_bias: Signal<In, Bit>,
     pub host_read_codebook: Signal<In, Bit>,
@@ -83,12 +88,17 @@ pub struct Arithm {
     row_6: Reg,
     act_6: Reg,
     finished: Flag,
+    pooling: Vec<Pooling>,
+    _conv: usize,
+    _plain: usize,
+    _last: usize,
 }
 
 impl Arithm {
     pub fn new(arch: &Arch) -> Arithm {
         let w = Widths::of(arch);
         let sum = arch.acc_bits;
+        let conv = usize::from(arch.conv);
         let decode = Decode::new(arch);
         Arithm {
             clock: Default::default(),
@@ -104,13 +114,16 @@ impl Arithm {
             first: Default::default(),
             last: Default::default(),
             row: Wire::new(ROW_BITS),
-            value: Wire::new(ACT_BITS),
+            value: Wire::new(w.value),
             weight: Wire::new(arch.weight_bits),
             run: Wire::new(arch.run_bits),
             write: Default::default(),
             write_row: Wire::new(w.act),
             write_act: Wire::new(ACT_BITS),
             done: Default::default(),
+            old_read: (0..conv).map(|_| Default::default()).collect(),
+            old_row: (0..conv).map(|_| Wire::new(w.act)).collect(),
+            old: (0..conv).map(|_| Wire::new(ACT_BITS)).collect(),
             host_read_bias: Default::default(),
             host_write_bias: Default::default(),
             host_read_codebook: Default::default(),
@@ -126,7 +139,7 @@ impl Arithm {
             first_2: Flag::new(),
             last_2: Flag::new(),
             row_2: Reg::new(ROW_BITS),
-            value_2: Reg::new(ACT_BITS),
+            value_2: Reg::new(w.value),
             weight_2: Reg::new(arch.weight_bits),
             run_2: Reg::new(arch.run_bits),
             entry_row: Wire::new(ROW_BITS),
@@ -135,7 +148,7 @@ impl Arithm {
             write_back_3: Flag::new(),
             last_3: Flag::new(),
             row_3: Reg::new(ROW_BITS),
-            value_3: Reg::new(ACT_BITS),
+            value_3: Reg::new(w.value),
             multiply: Multiply::new(arch.weight_value_bits(), ACT_BITS, sum),
             bias: Memory::new(Style::Auto, sum, arch.bias_depth, Some("bias")),
             accumulators: Accumulators::new(sum, arch.acc_depth),
@@ -157,6 +170,10 @@ impl Arithm {
             row_6: Reg::new(w.act),
             act_6: Reg::new(ACT_BITS),
             finished: Flag::new(),
+            pooling: (0..conv).map(|_| Pooling::new(arch)).collect(),
+            _conv: conv,
+            _plain: 1 - conv,
+            _last: w.act + 1,
         }
     }
 }
@@ -202,7 +219,12 @@ impl Logic for Arithm {
 
         // stage 3
         self.multiply.a.next = self.decode.weight.val();
-        self.multiply.b.next = self.value_3.q.val();
+        for _p in 0..(self._plain) {
+            self.multiply.b.next = self.value_3.q.val();
+        }
+        for _c in 0..(self._conv) {
+            self.multiply.b.next = bit_cast_to(self.value_3.q.val(), ACT_BITS);
+        }
         self.accumulators.read_enable.next = self.valid_3.q.val();
         self.accumulators.read_address.next = bit_cast_to(self.row_3.q.val(), &self.accumulators.read_address.next);
         self.bias.read_enable.next = self.valid_3.q.val() | self.host_read_bias.val();
@@ -211,6 +233,13 @@ impl Logic for Arithm {
         self.write_back_4.d.next = self.write_back_3.q.val();
         self.last_4.d.next = self.last_3.q.val();
         self.row_4.d.next = self.row_3.q.val();
+        for c in 0..(self._conv) {
+            // a layer ends with its last place
+            self.last_4.d.next = self.last_3.q.val() & self.value_3.q.val().get_bit(self._last);
+            self.pooling[c].clock.next = self.clock.val();
+            self.pooling[c].place.next = self.value_3.q.val();
+            self.pooling[c].row.next = self.row_3.q.val();
+        }
         // the sum of stage 4 is not yet in the memory that stage 3 reads
         self.again_4.d.next = self.valid_4.q.val() & (self.row_4.q.val() == self.row_3.q.val());
 
@@ -238,6 +267,9 @@ impl Logic for Arithm {
         self.last_5.d.next = self.last_4.q.val();
         self.row_5.d.next = bit_cast_to(self.row_4.q.val(), &self.row_5.d.next);
         self.sum_5.d.next = self.sum.val();
+        for c in 0..(self._conv) {
+            self.row_5.d.next = self.pooling[c].target.val();
+        }
 
         // stage 5
         self.requantize.sum.next = self.sum_5.q.val();
@@ -265,6 +297,17 @@ impl Logic for Arithm {
         self.write.next = self.valid_6.q.val();
         self.write_row.next = self.row_6.q.val();
         self.write_act.next = self.act_6.q.val();
+        for c in 0..(self._conv) {
+            self.pooling[c].valid_5.next = self.valid_5.q.val();
+            self.pooling[c].row_5.next = self.row_5.q.val();
+            self.pooling[c].valid_6.next = self.valid_6.q.val();
+            self.pooling[c].row_6.next = self.row_6.q.val();
+            self.pooling[c].act_6.next = self.act_6.q.val();
+            self.pooling[c].old.next = self.old[c].val();
+            self.old_read[c].next = self.pooling[c].read.val();
+            self.old_row[c].next = self.row_5.q.val();
+            self.write_act.next = self.pooling[c].kept.val();
+        }
         self.done.next = self.finished.q.val();
 
         // host
@@ -282,19 +325,27 @@ impl Logic for Arithm {
         self.host_codebook.next = self.decode.host_word.val();
     }
     fn timing(&self) -> Vec<TimingInfo> {
-        Meta::new("arithm")
-            .doc(
-                "ArithmUnit: accumulator[row] += weight x activation, one entry a cycle, and write-back.\n\
-                 \n\
-                 The row of an entry is its run plus one more than the row of the entry before it in the column.\n\
-                 Successive entries may hit the same accumulator: the sum is forwarded. A write_back slot takes\n\
-                 accumulator[row] plus bias[bias_base + row], requantizes it, gives it out five cycles later and\n\
-                 leaves zero in the accumulator. done rises with the last activation of a layer, at most one cycle\n\
-                 before it is in the buffer, and falls with begin_layer. With discard nothing is given out.\n\
-                 Sums cannot overflow: the compiler has checked every row.",
+        let meta = Meta::new("arithm").doc(
+            "ArithmUnit: accumulator[row] += weight x activation, one entry a cycle, and write-back.\n\
+             \n\
+             The row of an entry is its run plus one more than the row of the entry before it in the column.\n\
+             Successive entries may hit the same accumulator: the sum is forwarded. A write_back slot takes\n\
+             accumulator[row] plus bias[bias_base + row], requantizes it, gives it out five cycles later and\n\
+             leaves zero in the accumulator. done rises with the last activation of a layer, at most one cycle\n\
+             before it is in the buffer, and falls with begin_layer. With discard nothing is given out.\n\
+             Sums cannot overflow: the compiler has checked every row.",
+        );
+        let meta = if self._conv == 0 {
+            meta
+        } else {
+            meta.doc(
+                "\n\
+                 Convolutions: the value of a write_back slot says where its place's rows go and whether the place is the\n\
+                 first of its window of pooling and the last of the layer. Results of places that are not the first are\n\
+                 pooled with what is there: old_read asks for word old_row of the destination, old has it a cycle later.",
             )
-            .parameter("PRELOAD", "0", "PRELOAD")
-            .parameter("IMAGE", "\"\"", "IMAGE")
-            .into_timing()
+            .value("_last", self._last)
+        };
+        meta.parameter("PRELOAD", "0", "PRELOAD").parameter("IMAGE", "\"\"", "IMAGE").into_timing()
     }
 }

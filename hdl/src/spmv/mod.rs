@@ -11,6 +11,7 @@ mod gather;
 mod lnzd;
 mod pe;
 mod pe_array;
+mod pooling;
 mod ptr_read;
 mod spmat_read;
 
@@ -21,7 +22,7 @@ pub use pe_array::PeArray;
 pub use ptr_read::PtrRead;
 pub use spmat_read::SpmatRead;
 
-use lacuna_compress::spec::arch::{address_bits, Arch};
+use lacuna_compress::spec::arch::{address_bits, Arch, ACT_BITS};
 use lacuna_compress::spec::layout::memory_address_bits;
 use lacuna_compress::spec::MemoryKind;
 
@@ -41,6 +42,8 @@ pub struct Widths {
     pub pointer: usize,
     /// Address of an activation of a PE.
     pub act: usize,
+    /// What a PE hears with a column: an activation, or with the token of a place what the place is.
+    pub value: usize,
     /// Address of an accumulator.
     pub acc: usize,
     /// Address of a bias.
@@ -59,10 +62,13 @@ impl Widths {
         let on_bus = |k: &MemoryKind| *k != MemoryKind::Layers || arch.ese.is_some();
         let kinds = || MemoryKind::ALL.into_iter().filter(|k| on_bus(k) && k.depth(arch) > 0);
         let address = |kind| memory_address_bits(kind, arch);
+        let act = address(MemoryKind::ActA);
         Widths {
             column: address(MemoryKind::PtrEven) + 1,
             pointer: arch.ptr_bits(),
-            act: address(MemoryKind::ActA),
+            act,
+            // a row of the destination, first of its window, last of the layer
+            value: if arch.conv { ACT_BITS.max(act + 2) } else { ACT_BITS },
             acc: address_bits(arch.acc_depth),
             bias: address(MemoryKind::Bias),
             layer: address_bits(arch.max_layers),

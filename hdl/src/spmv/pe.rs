@@ -57,6 +57,7 @@ pub struct Pe {
     write: Signal<Local, Bit>,
     unused_host: Signal<Local, Bit>,
     _number: usize,
+    _conv: usize,
 }
 
 impl Pe {
@@ -87,7 +88,7 @@ impl Pe {
             broadcast: Default::default(),
             token: Default::default(),
             column: Wire::new(w.column),
-            act: Wire::new(ACT_BITS),
+            act: Wire::new(w.value),
             accept: Default::default(),
             host_pe: Wire::new(PE_BITS),
             host_memory: Wire::new(3),
@@ -97,15 +98,16 @@ impl Pe {
             host_data: Wire::new(w.host_data),
             host_word: Wire::new(w.host_data),
             act_rw: ActRw::new(arch),
-            ptr_read: PtrRead::new(arch, ACT_BITS),
-            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), ACT_BITS, w.pointer),
-            spmat_read: SpmatRead::new(arch, ACT_BITS),
+            ptr_read: PtrRead::new(arch, w.value),
+            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), w.value, w.pointer),
+            spmat_read: SpmatRead::new(arch, w.value),
             arithm: Arithm::new(arch),
             selected: Default::default(),
             read: Default::default(),
             write: Default::default(),
             unused_host: Default::default(),
             _number: number,
+            _conv: usize::from(arch.conv),
         }
     }
 
@@ -208,6 +210,11 @@ impl Logic for Pe {
         self.act_rw.write_row.next = self.arithm.write_row.val();
         self.act_rw.write_act.next = self.arithm.write_act.val();
         self.done.next = self.arithm.done.val();
+        for c in 0..(self._conv) {
+            self.act_rw.old_read[c].next = self.arithm.old_read[c].val();
+            self.act_rw.old_row[c].next = self.arithm.old_row[c].val();
+            self.arithm.old[c].next = self.act_rw.old[c].val();
+        }
 
         // the host's port to every memory; the numbers are those of MEM_SELECT
         self.unused_host.next = self.host_data.val().any() ^ self.host_address.val().any();

@@ -80,7 +80,7 @@ impl PeArray {
             broadcast: Default::default(),
             token: Default::default(),
             column: Wire::new(w.column),
-            act: Wire::new(ACT_BITS),
+            act: Wire::new(w.value),
             accept: Default::default(),
             host_pe: Wire::new(PE_BITS),
             host_memory: Wire::new(3),

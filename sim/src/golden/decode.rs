@@ -31,6 +31,7 @@ pub(super) struct PePart {
 #[derive(Clone, Debug)]
 pub struct GoldenLayer {
     pub record: LayerRecord,
+    /// Columns; of a convolution those of a place.
     pub columns: usize,
     pub(super) parts: Vec<PePart>,
 }
@@ -86,9 +87,10 @@ impl Golden {
         Ok(Golden { arch: arch.clone(), layers })
     }
 
-    /// Activations that the network takes.
+    /// Activations that the network takes, by position: of a map those up to the last that the walk reaches, those of
+    /// channels that do not exist included, which must be 0.
     pub fn inputs(&self) -> usize {
-        self.layers[0].columns
+        self.layers[0].record.inputs(self.arch.pes)
     }
 }
 
@@ -104,11 +106,42 @@ fn check_record(arch: &Arch, layer: usize, r: &LayerRecord, before: Option<&Laye
     within("last_lanes", r.last_lanes, 1, arch.pes)?;
     within("out_rows", r.out_rows, 1, arch.act_depth.min(arch.acc_depth))?;
     within("shift", r.shift as usize, 0, fixed::MAX_SHIFT as usize)?;
-    if let Some(before) = before.filter(|b| b.out_rows < r.source_rows) {
-        let rule = format!("the layer before it makes {}", before.out_rows);
-        return Err(GoldenError::Record { layer, field: "source_rows", found: r.source_rows, rule });
+    let fault = |field, found, rule| Err(GoldenError::Record { layer, field, found, rule });
+    let span = match &r.walk {
+        None => r.source_rows,
+        Some(walk) => {
+            within("run_rows", walk.run_rows, 1, r.source_rows)?;
+            within("out_width", walk.out_width, 1, arch.act_depth)?;
+            within("out_height", walk.out_height, 1, arch.act_depth)?;
+            within("pool", walk.pool, 1, walk.out_width.min(walk.out_height))?;
+            let divides = [
+                ("source_rows", r.source_rows, "run_rows", walk.run_rows),
+                ("out_width", walk.out_width, "pool", walk.pool),
+                ("out_height", walk.out_height, "pool", walk.pool),
+            ];
+            if let Some((field, found, by, divisor)) = divides.into_iter().find(|d| d.1 % d.3 != 0) {
+                return fault(field, found, format!("expected a multiple of {by}, which is {divisor}"));
+            }
+            let span = walk.span(r.source_rows);
+            if span > arch.act_depth {
+                return fault("out_height", walk.out_height, format!("the walk ends at source row {span} of {}", arch.act_depth));
+            }
+            if r.destination_rows() > arch.act_depth {
+                let rule = format!("{} pixels of them are more than the {} rows of a buffer", walk.windows(), arch.act_depth);
+                return fault("out_rows", r.out_rows, rule);
+            }
+            span
+        }
+    };
+    match before.map(LayerRecord::destination_rows) {
+        Some(made) if made < span && span == r.source_rows => {
+            fault("source_rows", r.source_rows, format!("the layer before it makes {made}"))
+        }
+        Some(made) if made < span => {
+            fault("out_height", r.walk().out_height, format!("the walk ends at source row {span}, the layer before it makes {made}"))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// One PE at one layer, reading its memories.

@@ -3,6 +3,8 @@
 // each test binary uses its own part
 #![allow(dead_code)]
 
+pub mod conv;
+
 use lacuna_compress::compile::{compile, Calibration, Densities, Depths, Range, RowOrder, Settings};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};

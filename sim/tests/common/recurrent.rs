@@ -408,6 +408,7 @@ fn image(shape: &Shape, acc_bits: usize, slack: usize, lstm: &[Lstm], layers: &[
         weight_fraction: 10,
         input_fraction: 12,
         output_fraction: 12,
+        conv: None,
     };
     let network = RecurrentNetwork {
         input_size: shape.inputs,

@@ -1,4 +1,5 @@
-//! `lacuna demo digits`: the container that `src/demo/lenet300100.toml` makes, and the first digits of MNIST's test set.
+//! `lacuna demo digits` and `lenet5`: the containers that `src/demo/lenet300100.toml` and `lenet5.toml` make, and the first
+//! digits of MNIST's test set.
 
 use super::DemoArgs;
 use crate::commands::{digits, simulate};
@@ -15,18 +16,32 @@ use lacuna_sim::verilate;
 use std::process::ExitCode;
 use std::time::Instant;
 
-const CONTAINER: &[u8] = include_bytes!("../../demo/lenet300100.lacuna");
+/// A bundled network.
+pub struct Bundled {
+    /// As the command takes it.
+    show: &'static str,
+    title: &'static str,
+    container: &'static [u8],
+    /// Digits that are run if nothing else is said.
+    digits: usize,
+}
+
+pub const LENET300100: Bundled =
+    Bundled { show: "digits", title: "LeNet-300-100", container: include_bytes!("../../demo/lenet300100.lacuna"), digits: usize::MAX };
+/// A digit takes longer: each is many places of the filters.
+pub const LENET5: Bundled = Bundled { show: "lenet5", title: "LeNet-5", container: include_bytes!("../../demo/lenet5.lacuna"), digits: 50 };
 const IMAGES: &[u8] = include_bytes!("../../demo/digits-images-idx3-ubyte.gz");
 const LABELS: &[u8] = include_bytes!("../../demo/digits-labels-idx1-ubyte.gz");
 /// Digits that are drawn, and how many of them on a line.
 const DRAWN: usize = 6;
 const ON_A_LINE: usize = 3;
 
-pub fn run(args: &DemoArgs) -> Result<ExitCode> {
+pub fn run(args: &DemoArgs, network: &Bundled) -> Result<ExitCode> {
+    let Bundled { show, title, container, digits } = network;
     let verilator = verilate::verilator_version()?;
-    let (job, pixels) = bundled(args.limit.map_or(usize::MAX, |l| l as usize))?;
+    let (job, pixels) = bundled(container, args.limit.map_or(*digits, |l| l as usize))?;
     let arch = job.model.arch();
-    term::note(format!("LeNet-300-100 on {} generated PEs under {verilator}", arch.pes));
+    term::note(format!("{title} on {} generated PEs under {verilator}", arch.pes));
     let building = Instant::now();
     let mut simulator = simulate::start(&job.model, &args.hardware, None)?;
     term::note(format!("hardware built and loaded in {:.1} s", building.elapsed().as_secs_f64()));
@@ -62,8 +77,8 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     let rows = [
         ("parameters", grouped(parameters)),
         ("bytes as 32-bit floats", grouped(4 * parameters)),
-        ("bytes of the container", grouped(CONTAINER.len())),
-        ("compression rate", format!("{:.1}", 4.0 * parameters as f64 / CONTAINER.len() as f64)),
+        ("bytes of the container", grouped(container.len())),
+        ("compression rate", format!("{:.1}", 4.0 * parameters as f64 / container.len() as f64)),
         ("digits", grouped(count)),
         ("error rate", format!("{:.2} %", error_percent(&answers.classes, labels))),
         ("cycles per digit", format!("min {}, mean {:.1}, max {}", ends[0], total as f64 / count as f64, ends[1])),
@@ -72,20 +87,20 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
         ("cycle counter equal to cycle model", format!("{} of {}", grouped(equal_counters), grouped(count))),
     ];
     let rows = rows.map(|(name, value)| vec![name.to_string(), value]);
-    term::table("", &["LeNet-300-100", "measured"], &rows)?;
+    term::table("", &[title, "measured"], &rows)?;
     match first_bad {
         None => Ok(ExitCode::SUCCESS),
         Some(text) => {
             term::line(text)?;
-            term::line(format!("repeat with: lacuna demo digits {}", args.hardware.text()))?;
+            term::line(format!("repeat with: lacuna demo {show} {}", args.hardware.text()))?;
             Ok(ExitCode::from(term::BAD))
         }
     }
 }
 
 /// The model with the first `limit` digits, and their pixels, 0 to 255.
-fn bundled(limit: usize) -> Result<(Job, Vec<Vec<u8>>)> {
-    let model = Model::from_container(CONTAINER).context("the bundled container")?;
+fn bundled(container: &[u8], limit: usize) -> Result<(Job, Vec<Vec<u8>>)> {
+    let model = Model::from_container(container).context("the bundled container")?;
     // samples are read from files
     let folder = Scratch::new(&std::env::temp_dir())?;
     let (images, labels) = (folder.path().join("images.gz"), folder.path().join("labels.gz"));

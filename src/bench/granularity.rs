@@ -1,0 +1,208 @@
+//! `granularity`: pre-trained networks pruned in each grain, in one shot: what it does to the error, to the index, to the work of
+//! the PEs and to the cycles.
+//!
+//! The error is that of the float model with the pruned weights. Cycles are the cycle model's, mean over some digits; codes
+//! have 4 bits.
+
+use super::data_file;
+use super::report::{rounded, Outcome, Row};
+use crate::term;
+use anyhow::{bail, Result};
+use lacuna_compress::compile::{compile, Calibration, Compiled, Settings};
+use lacuna_compress::config::{Config, ConvConfig, LayerConfig};
+use lacuna_compress::import::load_model;
+use lacuna_compress::inputs::{load_inputs, load_labels, Samples};
+use lacuna_compress::model::{Activation, Dense};
+use lacuna_compress::prune::{index_bits, mask, Grain};
+use lacuna_compress::quantize::{quantize, Quantization};
+use lacuna_sim::golden::Golden;
+use lacuna_sim::perf::Network;
+use lacuna_sim::reference::{argmax, error_percent, Reference};
+use std::path::Path;
+
+/// What Caffe trained the networks with: bytes over 256.
+const SCALE: f64 = 1.0 / 256.0;
+const PES: usize = 8;
+const BITS: usize = 4;
+/// Digits whose cycles are averaged.
+const TIMED: usize = 100;
+const SEED: u64 = 1;
+const DENSITIES: [f64; 4] = [0.5, 0.25, 0.125, 0.0625];
+const GRAINS: [Grain; 7] = [
+    Grain::Weight,
+    Grain::Vector { length: 4 },
+    Grain::Vector { length: 8 },
+    Grain::Kernel,
+    Grain::Filter,
+    Grain::Balanced { pes: PES },
+    Grain::BankBalanced { banks: 4 },
+];
+
+/// A network with its configuration.
+struct Case {
+    name: &'static str,
+    config: Config,
+    dense: Dense,
+}
+
+/// The test digits.
+struct Digits {
+    samples: Samples,
+    labels: Vec<u8>,
+    calibration: Samples,
+}
+
+pub fn run(data: &Path) -> Result<Outcome> {
+    let cases = [
+        case(data, "LeNet-300-100", "lenet/caffe_lenet300100_original.safetensors", &["ip1", "ip2", "ip3"], None)?,
+        case(data, "LeNet-5", "lenet/caffe_lenet5_original.safetensors", &["conv1", "conv2", "ip1", "ip2"], Some([1, 28, 28]))?,
+    ];
+    let digits = Digits::load(data)?;
+    let mut notes = vec![
+        "one shot, no retraining; every layer at the same density but the last, which is left as it is".to_string(),
+        format!("index_bits per stored weight; bytes: index and {BITS}-bit codes, no codebooks and biases"),
+        format!("cycles and imbalance on {PES} PEs, rows in the model's order and balanced (seed {SEED}); mean of {TIMED} digits"),
+    ];
+    let mut rows = vec![];
+    let bar = term::progress("patterns", cases.len() * patterns().count());
+    for case in &cases {
+        let mut fault = None;
+        for (grain, density) in patterns() {
+            bar.inc(1);
+            let fits = grain != Grain::Kernel || case.dense.layers.iter().any(|l| l.conv.is_some());
+            if fits {
+                rows.push(case.row(grain, density, &digits, &mut fault)?);
+            }
+        }
+        notes.extend(fault.map(|fault| format!("{}: no cycles: {fault}", case.name)));
+    }
+    bar.finish_and_clear();
+    Ok(Outcome { rows, checks: vec![], notes })
+}
+
+/// The network as it is, then each grain at each density; of n of m those that have one of these densities.
+fn patterns() -> impl Iterator<Item = (Grain, f64)> {
+    let free = GRAINS.into_iter().flat_map(|grain| DENSITIES.map(|density| (grain, density)));
+    let fixed = [(2, 4), (1, 4), (1, 8), (1, 16)].map(|(n, m)| (Grain::NofM { n, m }, n as f64 / m as f64));
+    [(Grain::Weight, 1.0)].into_iter().chain(free).chain(fixed)
+}
+
+fn case(data: &Path, name: &'static str, file: &str, layers: &[&str], input: Option<[usize; 3]>) -> Result<Case> {
+    let mut config = Config::default();
+    config.model.file = std::path::absolute(data_file(data, file)?)?;
+    config.model.input = input;
+    config.accelerator.pes = PES;
+    config.accelerator.weight_bits = BITS;
+    config.compress.seed = SEED;
+    let last = layers.len() - 1;
+    let layer = |(number, name): (usize, &&str)| {
+        let mut layer = LayerConfig::new(name, &format!("{name}.weight"));
+        layer.bias = Some(format!("{name}.bias"));
+        if name.starts_with("conv") {
+            layer.conv = Some(ConvConfig { pool: 2, ..ConvConfig::default() });
+        }
+        // Caffe's LeNet-5 has no function behind its convolutions
+        if number == last || layer.conv.is_some() {
+            layer.activation = Activation::None;
+        }
+        layer
+    };
+    config.model.layer = layers.iter().enumerate().map(layer).collect();
+    let dense = load_model(&config)?;
+    Ok(Case { name, config, dense })
+}
+
+impl Digits {
+    fn load(data: &Path) -> Result<Digits> {
+        let images = data_file(data, "mnist/t10k-images-idx3-ubyte.gz")?;
+        let samples = load_inputs(&images, None, SCALE, 0.0)?;
+        let labels = load_labels(&data_file(data, "mnist/t10k-labels-idx1-ubyte.gz")?)?;
+        if labels.len() != samples.count || samples.count < TIMED {
+            bail!("{}: found {} digits and {} labels, expected as many, at least {TIMED}", images.display(), samples.count, labels.len());
+        }
+        let mut calibration = load_inputs(&data_file(data, "mnist/train-images-idx3-ubyte.gz")?, None, SCALE, 0.0)?;
+        calibration.truncate(256);
+        Ok(Digits { samples, labels, calibration })
+    }
+
+    /// Error of a float model in percent, on all cores.
+    fn error(&self, dense: &Dense) -> f64 {
+        let reference = Reference::new(dense);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let size = self.samples.size;
+        let part = |part: &[f32]| -> Vec<usize> { part.chunks(size).map(|sample| argmax(&reference.infer(sample))).collect() };
+        let answers: Vec<usize> = std::thread::scope(|scope| {
+            let parts = self.samples.data.chunks(self.samples.count.div_ceil(threads) * size);
+            let running: Vec<_> = parts.map(|p| scope.spawn(|| part(p))).collect();
+            running.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        });
+        error_percent(&answers, &self.labels)
+    }
+}
+
+impl Case {
+    fn row(&self, grain: Grain, density: f64, digits: &Digits, fault: &mut Option<String>) -> Result<Row> {
+        let mut pruned = self.dense.clone();
+        let last = pruned.layers.len() - 1;
+        let (mut stored, mut index, mut total) = (0, 0, 0);
+        for (number, layer) in pruned.layers.iter_mut().enumerate() {
+            // fully connected layers have no kernels
+            let suits = grain != Grain::Kernel || layer.conv.is_some();
+            let (grain, density) = if number < last && suits { (grain, density) } else { (Grain::Weight, 1.0) };
+            let mask = mask(&layer.weights, layer.conv, &grain, density)?;
+            mask.apply(&mut layer.weights.data);
+            stored += mask.kept();
+            // a layer that is whole needs no index
+            index += if mask.kept() < mask.keep.len() { index_bits(&mask, layer.conv, &grain, BITS) } else { 0 };
+            total += mask.keep.len();
+        }
+        let row = Row::new()
+            .with("model", self.name)
+            .with("grain", if density == 1.0 { "dense".to_string() } else { grain.to_string() })
+            .with("wanted", density)
+            .with("density", rounded(stored as f64 / total as f64, 4))
+            .with("error_percent", rounded(digits.error(&pruned), 2))
+            .with("index_bits", rounded(index as f64 / stored.max(1) as f64, 3))
+            .with("bytes", (index + stored * BITS).div_ceil(8));
+        match self.cycles(&pruned, digits) {
+            Ok([(cycles, imbalance), (balanced_cycles, balanced_imbalance)]) => Ok(row
+                .with("cycles", rounded(cycles, 1))
+                .with("imbalance", rounded(imbalance, 3))
+                .with("balanced_cycles", rounded(balanced_cycles, 1))
+                .with("balanced_imbalance", rounded(balanced_imbalance, 3))),
+            Err(error) => {
+                *fault = Some(format!("{error:#}"));
+                Ok(row)
+            }
+        }
+    }
+
+    /// Mean cycles and imbalance, with rows in the model's order and balanced.
+    fn cycles(&self, pruned: &Dense, digits: &Digits) -> Result<[(f64, f64); 2]> {
+        let layers = quantize(pruned, &Quantization::from(&self.config))?.0;
+        let mut config = self.config.clone();
+        let mut one = |balance: bool| -> Result<(f64, f64)> {
+            config.compress.balance = balance;
+            let compiled = compile(&layers, &Settings::from_config(&config), Calibration::Samples(&digits.calibration))?;
+            let golden = Golden::new(&compiled.model.image)?;
+            let network = Network::new(&golden);
+            let mut cycles = 0;
+            for sample in digits.samples.iter().take(TIMED) {
+                cycles += network.time(&golden.trace(&compiled.model.quantize_input(sample)?)?).total.cycles;
+            }
+            Ok((cycles as f64 / TIMED as f64, imbalance(&compiled)))
+        };
+        Ok([one(false)?, one(true)?])
+    }
+}
+
+/// Entries of the busiest PE of each layer over the mean of all, both summed over the layers.
+fn imbalance(compiled: &Compiled) -> f64 {
+    let layers = &compiled.report.layers;
+    let most: usize = layers.iter().filter_map(|l| l.entries_per_pe.iter().max()).sum();
+    let mean: f64 = layers.iter().map(|l| l.entries_per_pe.iter().sum::<usize>() as f64 / l.entries_per_pe.len() as f64).sum();
+    if mean == 0.0 {
+        return 1.0;
+    }
+    most as f64 / mean
+}

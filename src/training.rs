@@ -1,0 +1,96 @@
+//! What `lacuna train` and `lacuna prune` share: the progress bar, and the errors at the end.
+
+use crate::commands::train::CheckpointArgs;
+use crate::staged;
+use crate::term::{self, percent};
+use anyhow::{bail, Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use lacuna_compress::config::Config;
+use lacuna_compress::model::Dense;
+use lacuna_compress::train::classify::Checkpoints;
+use lacuna_compress::train::data::{Data, Labeled};
+use lacuna_compress::train::fit;
+use lacuna_compress::train::network::Network;
+use lacuna_compress::train::progress::Progress;
+use std::path::Path;
+use std::time::Instant;
+
+/// A bar for each epoch with its loss, and a line when it is over.
+#[derive(Default)]
+pub struct Bar {
+    bar: Option<ProgressBar>,
+    what: String,
+    epochs: usize,
+    started: Option<Instant>,
+    /// Mean loss of the last steps.
+    loss: Option<f64>,
+}
+
+impl Progress for Bar {
+    fn epoch_started(&mut self, what: &str, epoch: usize, epochs: usize, steps: usize) {
+        let style = ProgressStyle::with_template("{prefix} [{bar:40}] {pos}/{len} {eta} {msg}").expect("the template is valid");
+        let bar = ProgressBar::new(steps as u64).with_style(style).with_prefix(format!("{what}, epoch {} of {epochs}", epoch + 1));
+        (self.bar, self.what, self.epochs) = (Some(bar), what.to_string(), epochs);
+        (self.started, self.loss) = (Some(Instant::now()), None);
+    }
+    fn step(&mut self, _: usize, loss: f64) {
+        let smooth = self.loss.map_or(loss, |before| 0.95 * before + 0.05 * loss);
+        self.loss = Some(smooth);
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+            bar.set_message(format!("loss {smooth:.4}"));
+        }
+    }
+    fn epoch_ended(&mut self, epoch: usize, loss: f64, error: f64) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let seconds = self.started.map_or(0.0, |s| s.elapsed().as_secs_f64());
+        let error = percent(error);
+        term::note(format!("{}, epoch {} of {}: loss {loss:.4}, error {error}, {seconds:.1} s", self.what, epoch + 1, self.epochs));
+    }
+    fn note(&mut self, text: &str) {
+        term::note(text);
+    }
+}
+
+/// The configuration, if a model file can be written to `output`.
+pub fn configuration(config: &Path, output: &Path) -> Result<Config> {
+    staged::check_file(output)?;
+    if !output.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
+        bail!("{}: found another extension, expected .safetensors", output.display());
+    }
+    Ok(Config::load(config)?)
+}
+
+/// The file of checkpoints: in the folder that is named, which is made, or beside the output.
+pub fn checkpoints(args: &CheckpointArgs, output: &Path) -> Result<Checkpoints> {
+    let folder = match &args.checkpoint {
+        Some(folder) => {
+            std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+            folder.clone()
+        }
+        None => output.parent().map(Path::to_path_buf).unwrap_or_default(),
+    };
+    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
+    Ok(Checkpoints { file: Some(folder.join(format!("{stem}.checkpoint"))), resume: args.resume })
+}
+
+/// Prints the errors of what was written, and removes the checkpoint, which nobody needs any more.
+pub fn finished(config: &Config, data: &Data, dense: &Dense, checkpoints: &Checkpoints, output: &Path) -> Result<()> {
+    let network = Network::new(dense)?;
+    let error = |labeled: &Labeled| fit::error(&network, labeled);
+    term::line(format!("error on {} held out: {}", term::count(data.held_out.labels.len(), "sample"), percent(error(&data.held_out)?)))?;
+    if let (Some(file), Some(labels)) = (&config.input.file, &config.input.labels) {
+        let test = Labeled::load(config, file, labels)?;
+        fit::check(dense, &test)?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        term::line(format!("error on {} of {name}: {}", term::count(test.labels.len(), "sample"), percent(error(&test)?)))?;
+    }
+    if let Some(file) = &checkpoints.file {
+        // a checkpoint that stays does no harm
+        let _ = std::fs::remove_file(file);
+    }
+    term::note(format!("wrote {}", output.display()));
+    Ok(())
+}
