@@ -21,6 +21,7 @@ mod lenet_hardware;
 mod nine;
 mod onnx;
 mod plot;
+mod prune_lm;
 mod report;
 mod scale;
 mod streams;
@@ -52,6 +53,9 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
+    /// prune-lm: folder for checkpoints, from which a run that was ended goes on, and for the networks
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -86,6 +90,8 @@ pub enum Bench {
     Granularity,
     /// The smallest form of storage beside Huffman coding and what is published: sizes, decode speed, round trip
     Entropy,
+    /// A character LSTM trained, then pruned with retraining; needs a build with the feature `train`
+    PruneLm,
 }
 
 impl Bench {
@@ -106,6 +112,7 @@ impl Bench {
             Bench::Big => "big",
             Bench::Granularity => "granularity",
             Bench::Entropy => "entropy",
+            Bench::PruneLm => "prune-lm",
         }
     }
 }
@@ -131,6 +138,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Big => big::run()?,
         Bench::Granularity => granularity::run(&args.data)?,
         Bench::Entropy => entropy::run(&args.data)?,
+        Bench::PruneLm => prune_lm::run(&args.data, args.keep.as_deref())?,
     };
     finish(args.name, &outcome, args.json.as_deref())
 }
