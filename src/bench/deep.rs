@@ -6,7 +6,6 @@
 
 use super::data_file;
 use super::lenet_hardware;
-use super::plot::{draw, Axes, Series};
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use crate::term;
 use crate::training;
@@ -264,26 +263,5 @@ fn report(
     outcome.checks.extend(on_hardware.checks(case.name));
     outcome.notes.extend(on_hardware.notes());
     outcome.rows.push(on_hardware.row(Row::new().with("model", case.name).with("curve", "hardware")));
-    Ok(())
-}
-
-/// Error over density and over bits, from the rows of this measurement.
-pub fn plots(rows: &[serde_json::Value], folder: &Path) -> Result<()> {
-    for (curve, x, axis) in [("density", "density", "density of the weights, %"), ("bits", "shared_weights", "shared weights per layer")] {
-        let mut series = vec![];
-        for case in &CASES {
-            let of = |row: &&serde_json::Value| row["model"] == case.name && row["curve"] == curve;
-            let scale = if x == "density" { 100.0 } else { 1.0 };
-            let value = |row: &serde_json::Value| Some((row[x].as_f64()? * scale, row["error_percent"].as_f64()?));
-            let points: Vec<(f64, f64)> = rows.iter().filter(of).filter_map(value).collect();
-            let dense = rows.iter().find(of).and_then(|row| row["dense_error_percent"].as_f64());
-            if let (Some(first), Some(last), Some(dense)) = (points.first(), points.last(), dense) {
-                series.push(Series { name: format!("{} dense", case.name), points: vec![(first.0, dense), (last.0, dense)] });
-            }
-            series.push(Series { name: case.name.to_string(), points });
-        }
-        let axes = Axes { title: "Error on 10,000 test digits after retraining", x: axis, y: "error, %", log_x: true };
-        draw(&folder.join(format!("deep-{curve}.svg")), &axes, &series)?;
-    }
     Ok(())
 }

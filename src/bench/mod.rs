@@ -22,8 +22,8 @@ mod kws;
 mod lenet_hardware;
 mod nine;
 mod onnx;
-#[cfg(feature = "train")]
 mod plot;
+mod prune_lm;
 mod report;
 mod scale;
 mod streams;
@@ -58,7 +58,7 @@ pub struct BenchArgs {
     /// deep, prune-lm: folder for models and checkpoints; a run that was stopped goes on from there
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
-    /// deep: also draw the curves into this folder
+    /// deep, prune-lm: also draw the curves into this folder
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
 }
@@ -97,6 +97,8 @@ pub enum Bench {
     Deep,
     /// The smallest form of storage beside Huffman coding and what is published: sizes, decode speed, round trip
     Entropy,
+    /// A character LSTM trained, then pruned with retraining; needs a build with the feature `train`
+    PruneLm,
 }
 
 impl Bench {
@@ -118,6 +120,7 @@ impl Bench {
             Bench::Granularity => "granularity",
             Bench::Deep => "deep",
             Bench::Entropy => "entropy",
+            Bench::PruneLm => "prune-lm",
         }
     }
 }
@@ -142,28 +145,30 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::EseFit => ese_fit::run()?,
         Bench::Big => big::run()?,
         Bench::Granularity => granularity::run(&args.data)?,
-        Bench::Deep => deep(args)?,
+        #[cfg(feature = "train")]
+        Bench::Deep => deep::run(&args.data, args.keep.as_deref())?,
+        #[cfg(not(feature = "train"))]
+        Bench::Deep => return Err(crate::commands::without_training("bench deep")),
         Bench::Entropy => entropy::run(&args.data)?,
+        Bench::PruneLm => prune_lm::run(&args.data, args.keep.as_deref())?,
     };
+    if let Some(folder) = &args.plots {
+        curves(args.name, &outcome, folder)?;
+    }
     finish(args.name, &outcome, args.json.as_deref())
 }
 
-#[cfg(feature = "train")]
-fn deep(args: &BenchArgs) -> Result<Outcome> {
-    if let Some(folder) = &args.plots {
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+/// Draws what the rows of a measurement have of curves.
+fn curves(bench: Bench, outcome: &Outcome, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let rows = outcome.rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    match bench {
+        Bench::Deep => plot::deep(&rows, folder)?,
+        Bench::PruneLm => plot::prune_lm(&rows, folder)?,
+        _ => bail!("found --plots, expected it with deep or prune-lm only: {} has no curves", bench.name()),
     }
-    let outcome = deep::run(&args.data, args.keep.as_deref())?;
-    if let Some(folder) = &args.plots {
-        deep::plots(&outcome.rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?, folder)?;
-        term::note(format!("drew the curves into {}", folder.display()));
-    }
-    Ok(outcome)
-}
-
-#[cfg(not(feature = "train"))]
-fn deep(_: &BenchArgs) -> Result<Outcome> {
-    Err(crate::commands::without_training("bench deep"))
+    term::note(format!("drew the curves into {}", folder.display()));
+    Ok(())
 }
 
 fn finish(bench: Bench, outcome: &Outcome, json: Option<&Path>) -> Result<ExitCode> {

@@ -5,12 +5,14 @@
 //! one after a break is as it would have been.
 
 mod epoch;
+mod export;
 mod masks;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use epoch::{bits_in_one_run, bits_in_streams};
+pub use export::save_network;
 pub use masks::{balanced, density};
 pub use settings::{LanguageSettings, Phase, PruneSettings, Share, Stage};
 

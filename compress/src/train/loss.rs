@@ -2,7 +2,7 @@
 
 use super::lstm::{exp, read};
 use candle_core::{bail, CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::sync::{Mutex, PoisonError};
 
 /// What the answers are held against.
@@ -39,14 +39,7 @@ pub fn probabilities(logits: &Tensor) -> Result<Vec<f32>> {
     let width = logits.dim(1)?;
     read(logits, |values| {
         let mut all = values.to_vec();
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for row in all.chunks_exact_mut(width) {
-                    softmax(row);
-                }
-            },
-        );
+        Arch::new().dispatch(Rows { values: &mut all, width });
         all
     })
 }
@@ -55,10 +48,45 @@ pub fn probabilities(logits: &Tensor) -> Result<Vec<f32>> {
 #[inline(always)]
 fn softmax(row: &mut [f32]) -> f32 {
     let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    row.iter_mut().for_each(|v| *v = exp(*v - most));
+    for v in row.iter_mut() {
+        *v = exp(*v - most);
+    }
     let total: f32 = row.iter().sum();
-    row.iter_mut().for_each(|v| *v /= total);
+    for v in row.iter_mut() {
+        *v /= total;
+    }
     most + total.ln()
+}
+
+/// Logits in rows that become probabilities.
+struct Rows<'a> {
+    values: &'a mut [f32],
+    width: usize,
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        for row in self.values.chunks_exact_mut(self.width) {
+            softmax(row);
+        }
+    }
+}
+
+/// [`CrossEntropy::rows`]
+struct Losses<'a> {
+    of: &'a CrossEntropy,
+    values: &'a mut [f32],
+    width: usize,
+}
+
+impl WithSimd for Losses<'_> {
+    type Output = f64;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> f64 {
+        self.of.rows(self.values, self.width)
+    }
 }
 
 struct CrossEntropy {
@@ -104,10 +132,7 @@ impl CustomOp1 for CrossEntropy {
             bail!("{rows} rows of {width} logits for {} symbols and {} probabilities", self.symbols.len(), self.taught.len());
         }
         let mut values = logits.as_slice::<f32>()?[from..to].to_vec();
-        let sum = self.arch.dispatch(
-            #[inline(always)]
-            || self.rows(&mut values, width),
-        );
+        let sum = self.arch.dispatch(Losses { of: self, values: &mut values, width });
         *self.gradient.lock().unwrap_or_else(PoisonError::into_inner) = values;
         Ok((CpuStorage::F32(vec![(sum / rows as f64) as f32]), Shape::from(())))
     }

@@ -5,7 +5,7 @@
 //!
 //! The loops are plain; `pulp` compiles them for the vector unit that it finds.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// e^x to about 1e-7 of its value, for |x| up to 87; beyond that as if x were there. Without branches, so that a
 /// compiler makes vectors of it.
@@ -53,12 +53,17 @@ pub(super) struct Forward<'a> {
     pub count: usize,
 }
 
+impl WithSimd for Forward<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _simd: S) {
+        self.streams();
+    }
+}
+
 impl Forward<'_> {
-    pub fn run(mut self, arch: Arch) {
-        arch.dispatch(
-            #[inline(always)]
-            || self.streams(),
-        );
+    pub fn run(self, arch: Arch) {
+        arch.dispatch(self);
     }
 
     #[inline(always)]
@@ -107,12 +112,17 @@ pub(super) struct Backward<'a> {
     pub count: usize,
 }
 
+impl WithSimd for Backward<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _simd: S) {
+        self.streams();
+    }
+}
+
 impl Backward<'_> {
-    pub fn run(mut self, arch: Arch) {
-        arch.dispatch(
-            #[inline(always)]
-            || self.streams(),
-        );
+    pub fn run(self, arch: Arch) {
+        arch.dispatch(self);
     }
 
     #[inline(always)]
