@@ -58,13 +58,8 @@ pub fn train(
     progress: &mut dyn Progress,
 ) -> Result<Trained, Error> {
     settings.check()?;
-    let shape = Shape {
-        symbols,
-        layers: settings.layers,
-        cells: settings.cells,
-        projection: settings.projection,
-        peepholes: settings.peepholes,
-    };
+    let shape =
+        Shape { symbols, layers: settings.layers, cells: settings.cells, projection: settings.projection, peepholes: settings.peepholes };
     let network = RecurrentVariables::new(&shape, settings.seed)?;
     // what the result of this part depends on
     let key = config_hash(&(&LanguageSettings { prune: None, ..settings.clone() }, parts.train, parts.held_out, symbols))?;
@@ -187,7 +182,8 @@ impl Part<'_> {
             seconds += start.elapsed().as_secs_f64();
             progress.epoch_ended(epoch, loss / run.batches.max(1) as f64, error);
             header.epoch = epoch + 1;
-            header.figures = BTreeMap::from([("symbols", trained), ("seconds", seconds), ("held_out", error)].map(|(k, v)| (k.to_string(), v)));
+            header.figures =
+                BTreeMap::from([("symbols", trained), ("seconds", seconds), ("held_out", error)].map(|(k, v)| (k.to_string(), v)));
             if let Some(file) = &file {
                 self.save(file, &header, &adam)?;
             }

@@ -55,7 +55,8 @@ impl RecurrentVariables {
     /// The variables of a model. Errors: not one layer without activation behind LSTM layers, or one that answers with as
     /// many values as the network reads.
     pub fn from_model(network: &Recurrent) -> std::result::Result<RecurrentVariables, Error> {
-        let wrong = |found: String| Error::Network(format!("found {found}, expected one layer of logits, one for each symbol, behind an LSTM"));
+        let wrong =
+            |found: String| Error::Network(format!("found {found}, expected one layer of logits, one for each symbol, behind an LSTM"));
         let [layer] = &network.layers[..] else { return Err(wrong(format!("{} layers", network.layers.len()))) };
         let (rows, columns) = (layer.weights.rows, layer.weights.columns);
         if layer.activation != Activation::None || rows != network.inputs() || network.reverse {
