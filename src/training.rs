@@ -54,11 +54,17 @@ impl Progress for Bar {
     }
 }
 
-/// The configuration, if a model file can be written to `output`.
-pub fn configuration(config: &Path, output: &Path) -> Result<Config> {
+pub fn is_storage(output: &Path) -> bool {
+    output.extension().is_some_and(|e| e.eq_ignore_ascii_case("lcs"))
+}
+
+/// The configuration, if a model file can be written to `output`; `storage` allows an `.lcs`.
+pub fn configuration(config: &Path, output: &Path, storage: bool) -> Result<Config> {
     staged::check_file(output)?;
-    if !output.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) {
-        bail!("{}: found another extension, expected .safetensors", output.display());
+    let tensors = output.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
+    if !tensors && !(storage && is_storage(output)) {
+        let expected = if storage { ".safetensors or .lcs" } else { ".safetensors" };
+        bail!("{}: found another extension, expected {expected}", output.display());
     }
     Ok(Config::load(config)?)
 }

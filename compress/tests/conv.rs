@@ -127,7 +127,7 @@ fn a_manifest_that_contradicts_the_layer_table_is_refused() {
     let changes: [(Change, &str); 5] = [
         (|l| l.conv = None, "layer conv has 18 inputs"),
         (|l| l.conv.as_mut().unwrap().stride = 0, "layer conv: found 0 for stride, expected 1 to 65,535"),
-        (|l| l.conv.as_mut().unwrap().stride = 2, "layer conv is described as"),
+        (|l| l.conv.as_mut().unwrap().stride = 2, "layer conv: found pool 2, expected at most 1: there are 2 x 1 results"),
         (|l| l.conv.as_mut().unwrap().kernel = [3, 2], "layer conv is described as"),
         (|l| l.conv.as_mut().unwrap().height = 6, "the network has 60 inputs, its first layer 72"),
     ];

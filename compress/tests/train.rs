@@ -8,7 +8,7 @@ use lacuna_compress::model::Dense;
 use lacuna_compress::train::classify::{self, Checkpoints};
 use lacuna_compress::train::data::Data;
 use lacuna_compress::train::estimate;
-use lacuna_compress::train::export::save_model;
+use lacuna_compress::train::export::{save_model, stored};
 use lacuna_compress::train::fit;
 use lacuna_compress::train::network::Network;
 use lacuna_compress::train::progress::{Progress, Silent};
@@ -148,6 +148,10 @@ fn pruning_shares_weights_and_a_kill_changes_nothing() {
     }
     let error = error(&shared.dense, &data);
     assert!(error < 0.5, "{error}");
+    let dense_of = |stored: &lacuna_compress::storage::StoredTensor| stored.values.dense();
+    let stored: Vec<Vec<f32>> = stored(&config, &shared).iter().map(dense_of).collect();
+    let expected = shared.dense.layers.iter().flat_map(|l| [l.weights.data.clone(), l.bias.clone()]);
+    assert_eq!(stored, expected.collect::<Vec<_>>());
     let bytes = estimate::bytes(&shared);
     let least = all * 0.08 * 2.0 / 8.0;
     assert!(bytes as f64 > least && bytes < 3000, "{bytes}");

@@ -5,6 +5,8 @@
 
 mod big;
 mod charlm;
+#[cfg(feature = "train")]
+mod deep;
 mod digits;
 mod emit;
 mod entropy;
@@ -31,7 +33,7 @@ mod tests;
 mod tools;
 
 use crate::{staged, term};
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 use report::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,9 +55,12 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
-    /// prune-lm: folder for checkpoints, from which a run that was ended goes on, and for the networks
+    /// deep, prune-lm: folder for models and checkpoints; a run that was stopped goes on from there
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+    /// deep, prune-lm: also draw the curves into this folder
+    #[arg(long, value_name = "DIR")]
+    pub plots: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -88,6 +93,8 @@ pub enum Bench {
     Big,
     /// Grains of pruning: error, cost of the index, and cycles
     Granularity,
+    /// LeNet-300-100 and LeNet-5 trained, pruned with retraining, shared and coded; most of an hour
+    Deep,
     /// The smallest form of storage beside Huffman coding and what is published: sizes, decode speed, round trip
     Entropy,
     /// A character LSTM trained, then pruned with retraining; needs a build with the feature `train`
@@ -111,6 +118,7 @@ impl Bench {
             Bench::EseFit => "ese-fit",
             Bench::Big => "big",
             Bench::Granularity => "granularity",
+            Bench::Deep => "deep",
             Bench::Entropy => "entropy",
             Bench::PruneLm => "prune-lm",
         }
@@ -137,10 +145,30 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::EseFit => ese_fit::run()?,
         Bench::Big => big::run()?,
         Bench::Granularity => granularity::run(&args.data)?,
+        #[cfg(feature = "train")]
+        Bench::Deep => deep::run(&args.data, args.keep.as_deref())?,
+        #[cfg(not(feature = "train"))]
+        Bench::Deep => return Err(crate::commands::without_training("bench deep")),
         Bench::Entropy => entropy::run(&args.data)?,
         Bench::PruneLm => prune_lm::run(&args.data, args.keep.as_deref())?,
     };
+    if let Some(folder) = &args.plots {
+        curves(args.name, &outcome, folder)?;
+    }
     finish(args.name, &outcome, args.json.as_deref())
+}
+
+/// Draws what the rows of a measurement have of curves.
+fn curves(bench: Bench, outcome: &Outcome, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let rows = outcome.rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    match bench {
+        Bench::Deep => plot::deep(&rows, folder)?,
+        Bench::PruneLm => plot::prune_lm(&rows, folder)?,
+        _ => bail!("found --plots, expected it with deep or prune-lm only: {} has no curves", bench.name()),
+    }
+    term::note(format!("drew the curves into {}", folder.display()));
+    Ok(())
 }
 
 fn finish(bench: Bench, outcome: &Outcome, json: Option<&Path>) -> Result<ExitCode> {

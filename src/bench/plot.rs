@@ -3,6 +3,7 @@
 use anyhow::{anyhow, bail, Result};
 use lacuna_compress::files::write_whole;
 use plotters::prelude::*;
+use serde_json::Value;
 use std::path::Path;
 
 const SIZE: (u32, u32) = (760, 440);
@@ -84,6 +85,39 @@ fn span(values: impl Iterator<Item = f64>, log: bool) -> (f64, f64) {
     }
     let room = ((high - low) * 0.06).max(high.abs() * 0.01).max(1e-6);
     (low - room, high + room)
+}
+
+/// Of `deep`: error over density and over shared weights.
+pub fn deep(rows: &[Value], folder: &Path) -> Result<()> {
+    for (curve, x, label) in [("density", "density", "density of the weights, %"), ("bits", "shared_weights", "shared weights per layer")] {
+        let scale = if x == "density" { 100.0 } else { 1.0 };
+        let mut series = vec![];
+        for model in ["lenet300100", "lenet5"] {
+            let rows: Vec<&Value> = rows.iter().filter(|row| row["model"] == model && row["curve"] == curve).collect();
+            let with = |y: &'static str| points(&rows, x, y, scale);
+            series.push(Series { name: format!("{model}, dense"), points: with("dense_error_percent") });
+            series.push(Series { name: model.to_string(), points: with("error_percent") });
+        }
+        let axes = Axes { title: "Error on the 10,000 test digits after retraining", x: label, y: "error, %", log_x: true };
+        draw(&folder.join(format!("deep-{curve}.svg")), &axes, &series)?;
+    }
+    Ok(())
+}
+
+/// Of `prune-lm`: bits per character over density.
+pub fn prune_lm(rows: &[Value], folder: &Path) -> Result<()> {
+    let rows: Vec<&Value> = rows.iter().collect();
+    let with = |name: &str, y: &'static str| Series { name: name.to_string(), points: points(&rows, "density", y, 100.0) };
+    let series = [with("dense", "dense_bits_per_char"), with("pruned and retrained", "bits_per_char")];
+    let axes = Axes { title: "Character LSTM on text it was not trained on", x: "density of the kernels, %", y: "bits per character", log_x: true };
+    draw(&folder.join("prune-lm.svg"), &axes, &series)
+}
+
+/// What the rows have of both keys, x ascending.
+fn points(rows: &[&Value], x: &str, y: &str, scale: f64) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = rows.iter().filter_map(|row| Some((row[x].as_f64()? * scale, row[y].as_f64()?))).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points
 }
 
 #[cfg(test)]

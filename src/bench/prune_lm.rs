@@ -8,7 +8,7 @@ use std::path::Path;
 
 #[cfg(not(feature = "train"))]
 pub fn run(_: &Path, _: Option<&Path>) -> Result<Outcome> {
-    anyhow::bail!("`lacuna bench prune-lm` trains, and this program was built without that: cargo build --release --features train")
+    Err(crate::commands::without_training("bench prune-lm"))
 }
 
 #[cfg(feature = "train")]

@@ -19,8 +19,8 @@ pub mod train;
 
 /// What a program says that was built without training.
 #[cfg(not(feature = "train"))]
-fn without_training(command: &str) -> anyhow::Result<std::process::ExitCode> {
-    anyhow::bail!("`lacuna {command}` trains, and this program was built without that: cargo build --release --features train")
+pub fn without_training(command: &str) -> anyhow::Error {
+    anyhow::anyhow!("`lacuna {command}` trains, and this program was built without that: cargo build --release --features train")
 }
 
 /// What a program says that was built without Verilator.

@@ -11,11 +11,12 @@ use std::process::ExitCode;
 /// counts is that on the samples held out; those of `input.file` are evaluated once, at the end. Needs a build with the
 /// feature `train`.
 #[derive(clap::Args)]
+#[cfg_attr(not(feature = "train"), allow(dead_code))] // shown in the help either way
 pub struct PruneArgs {
     /// Configuration: model, training samples, [train], [prune] and [share]
     #[arg(short, long, value_name = "TOML")]
     pub config: PathBuf,
-    /// Model file to write, .safetensors
+    /// Model file to write, .safetensors, or .lcs (compressed) with shared weights
     #[arg(short, long, value_name = "FILE", required_unless_present = "scan")]
     pub output: Option<PathBuf>,
     /// Only show how the error grows when each layer alone is pruned, without retraining
@@ -27,27 +28,38 @@ pub struct PruneArgs {
 
 #[cfg(not(feature = "train"))]
 pub fn run(_: &PruneArgs) -> Result<ExitCode> {
-    super::without_training("prune")
+    Err(super::without_training("prune"))
 }
 
 #[cfg(feature = "train")]
 pub fn run(args: &PruneArgs) -> Result<ExitCode> {
+    use crate::term;
     use crate::training::{self, Bar};
     use lacuna_compress::config::Config;
     use lacuna_compress::import::load_model;
+    use lacuna_compress::storage::{save_stored, Method};
     use lacuna_compress::train::{data::Data, export, retrain};
     let Some(output) = &args.output else {
         let config = Config::load(&args.config)?;
         return report::scan(&config, &load_model(&config)?, &Data::load(&config)?);
     };
-    let config = training::configuration(&args.config, output)?;
+    let config = training::configuration(&args.config, output, true)?;
+    if training::is_storage(output) && config.share.codes.is_empty() {
+        anyhow::bail!("{}: found share.codes = [], expected shared weights for an .lcs, or .safetensors", output.display());
+    }
     let dense = load_model(&config)?;
     let data = Data::load(&config)?;
     let checkpoints = training::checkpoints(&args.checkpoints, output)?;
     let pruned = retrain::prune(&config, &dense, &data, &checkpoints, &mut Bar::default())?;
     let result = pruned.shared.as_ref().map_or(&pruned.pruned, |shared| &shared.dense);
-    export::save_model(output, &config, result)?;
     report::pruned(&dense, &pruned)?;
+    match &pruned.shared {
+        Some(shared) if training::is_storage(output) => {
+            let bytes = save_stored(output, &export::stored(&config, shared), Method::Auto)?;
+            term::line(format!("{}: {}", output.display(), term::count(bytes, "byte")))?;
+        }
+        _ => export::save_model(output, &config, result)?,
+    }
     training::finished(&config, &data, result, &checkpoints, output)?;
     Ok(ExitCode::SUCCESS)
 }

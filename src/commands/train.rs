@@ -10,6 +10,7 @@ use std::process::ExitCode;
 /// choice should be made on the samples that are held out; those of `input.file` are evaluated once, at the end. Needs a
 /// build with the feature `train`.
 #[derive(clap::Args)]
+#[cfg_attr(not(feature = "train"), allow(dead_code))] // shown in the help either way
 pub struct TrainArgs {
     /// Configuration: model, training samples, [train]
     #[arg(short, long, value_name = "TOML")]
@@ -22,6 +23,7 @@ pub struct TrainArgs {
 }
 
 #[derive(clap::Args)]
+#[cfg_attr(not(feature = "train"), allow(dead_code))] // shown in the help either way
 pub struct CheckpointArgs {
     /// Folder for a checkpoint after each epoch; without it, beside the output
     #[arg(long, value_name = "DIR")]
@@ -33,14 +35,14 @@ pub struct CheckpointArgs {
 
 #[cfg(not(feature = "train"))]
 pub fn run(_: &TrainArgs) -> Result<ExitCode> {
-    super::without_training("train")
+    Err(super::without_training("train"))
 }
 
 #[cfg(feature = "train")]
 pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     use crate::training::{self, Bar};
     use lacuna_compress::train::{classify, data::Data, export};
-    let config = training::configuration(&args.config, &args.output)?;
+    let config = training::configuration(&args.config, &args.output, false)?;
     let data = Data::load(&config)?;
     let checkpoints = training::checkpoints(&args.checkpoints, &args.output)?;
     let trained = classify::train(&config, &data, &checkpoints, &mut Bar::default())?;

@@ -40,3 +40,15 @@ fn without_verilator_demo_and_simulate_say_how_to_get_it() {
     p.refuses(&["demo"], &texts);
     p.refuses(&["simulate", "--container", "net.lacuna", "--inputs", "samples.npy", "-o", "out.npy"], &texts);
 }
+
+#[cfg(feature = "verilator")]
+#[test]
+fn a_network_with_convolutions_is_equal_on_the_generated_hardware() {
+    let p = Project::new();
+    let out = p.run(&["demo", "lenet5", "--limit", "2"]).did_it();
+    let value = |name: &str| out.lines().find_map(|l| l.trim().strip_prefix(name)).map(str::trim).unwrap_or_else(|| panic!("{out}"));
+    assert_eq!((value("parameters"), value("error rate")), ("431,080", "0.00 %"));
+    assert_eq!(value("results equal to golden model"), "2 of 2");
+    assert_eq!(value("cycle counter equal to cycle model"), "2 of 2");
+    assert!(out.contains("0: it is a 7") && out.contains("1: it is a 2"), "{out}");
+}

@@ -6,7 +6,9 @@ use std::path::Path;
 #[test]
 fn help_is_as_recorded() {
     let p = Project::new();
-    for name in ["", "init", "demo", "compress", "generate", "simulate", "infer", "inspect"] {
+    let names =
+        ["", "init", "train", "prune", "demo", "compress", "generate", "simulate", "infer", "inspect", "store", "decompress", "stats"];
+    for name in names {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         let ran = p.run(&arguments);
         assert_eq!(ran.stderr, "");

@@ -13,3 +13,5 @@ mod recurrent;
 mod refused;
 #[cfg(feature = "verilator")]
 mod simulate;
+mod storage;
+mod train;

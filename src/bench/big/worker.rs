@@ -49,7 +49,8 @@ pub fn run(folder: &Path) -> Result<()> {
     save(&folder.join(DENSE), &restored.data)?;
     drop(restored);
     let codes = (1 << BITS) - 1;
-    let (linear, kmeans_seconds) = timed(|| cluster(&kept, codes, CodebookInit::Linear, ITERATIONS, SEED));
+    let (linear, linear_seconds) = timed(|| cluster(&kept, codes, CodebookInit::Linear, ITERATIONS, SEED));
+    let (density, kmeans_seconds) = timed(|| cluster(&kept, codes, CodebookInit::Density, ITERATIONS, SEED));
     let (optimal, optimal_seconds) = timed(|| cluster(&kept, codes, CodebookInit::Optimal, ITERATIONS, SEED));
     save(&folder.join(KEPT), &kept)?;
     let found = Found {
@@ -62,8 +63,10 @@ pub fn run(folder: &Path) -> Result<()> {
         dense_mib,
         kept: kept.len(),
         container_bytes: container.len(),
+        linear_seconds,
+        linear_error: linear.error,
         kmeans_seconds,
-        kmeans_error: linear.error,
+        kmeans_error: density.error,
         optimal_seconds,
         optimal_error: optimal.error,
         decode_seconds,

@@ -1,0 +1,267 @@
+//! Deep Compression from nothing to a file: LeNet-300-100 and LeNet-5 are trained on MNIST, pruned with retraining in
+//! passes to ever lower density, given shared weights and coded.
+//!
+//! Every choice is made by the error on the training digits held out. The test digits are looked at when all of it is
+//! done: once for each row.
+
+use super::data_file;
+use super::lenet_hardware;
+use super::report::{rounded, Bar, Check, Outcome, Row};
+use crate::term;
+use crate::training;
+use anyhow::{Context, Result};
+use lacuna_compress::config::Config;
+use lacuna_compress::entropy::order_units;
+use lacuna_compress::import::load_model;
+use lacuna_compress::model::{Dense, DenseLayer};
+use lacuna_compress::storage::{save_stored, Method, StoredTensor, Values};
+use lacuna_compress::train::classify::{self, Checkpoints};
+use lacuna_compress::train::data::{Data, Labeled};
+use lacuna_compress::train::network::Network;
+use lacuna_compress::train::retrain;
+use lacuna_compress::train::share::{self, Shared};
+use lacuna_compress::train::fit;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Passes after the first start from a network that is sparse already; they take this share of its epochs.
+const LATER: f64 = 0.6;
+/// Shared weights per layer of the points of the curve over bits.
+const BITS: [usize; 5] = [1, 2, 3, 4, 5];
+
+struct Case {
+    name: &'static str,
+    toml: &'static str,
+    dense_bar: f64,
+    /// Rate, its stretch, and the points of error above the dense network that it may cost.
+    bars: &'static [(f64, Option<f64>, f64)],
+    /// Epochs of tuning of the points of the curve over bits.
+    bits_epochs: usize,
+}
+
+const CASES: [Case; 2] = [
+    Case {
+        name: "lenet300100",
+        toml: include_str!("../demo/train/lenet300100.toml"),
+        dense_bar: 1.70,
+        bars: &[(100.0, Some(150.0), 0.0)],
+        bits_epochs: 1,
+    },
+    Case {
+        name: "lenet5",
+        toml: include_str!("../demo/train/lenet5.toml"),
+        dense_bar: 0.85,
+        bars: &[(60.0, Some(200.0), 0.0), (150.0, None, 0.1)],
+        bits_epochs: 0,
+    },
+];
+
+/// A network as it is read back from its file.
+struct Point {
+    /// What the row is a point of: `density` or `bits`.
+    curve: &'static str,
+    codes: usize,
+    density: f64,
+    bytes: usize,
+    held_out: f64,
+    dense: Dense,
+    path: PathBuf,
+    seconds: f64,
+}
+
+/// `keep` gets the files and the checkpoints; a run that was stopped goes on from there.
+pub fn run(data: &Path, keep: Option<&Path>) -> Result<Outcome> {
+    let scratch = tempfile::tempdir()?;
+    let folder = keep.unwrap_or(scratch.path());
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let mut outcome = Outcome::default();
+    for case in &CASES {
+        one(case, data, folder, &mut outcome)?;
+    }
+    Ok(outcome)
+}
+
+fn configuration(case: &Case, data: &Path) -> Result<Config> {
+    let mut config = Config::parse(case.toml, Path::new(case.name))?;
+    config.folder = PathBuf::new();
+    let file = |name: &str| data_file(data, name);
+    config.train.inputs = Some(file("mnist/train-images-idx3-ubyte.gz")?);
+    config.train.labels = Some(file("mnist/train-labels-idx1-ubyte.gz")?);
+    config.input.file = Some(file("mnist/t10k-images-idx3-ubyte.gz")?);
+    config.input.labels = Some(file("mnist/t10k-labels-idx1-ubyte.gz")?);
+    config.input.calibration = config.train.inputs.clone();
+    Ok(config)
+}
+
+fn checkpoints(folder: &Path, case: &Case, part: &str) -> Checkpoints {
+    Checkpoints { file: Some(folder.join(format!("{}-{part}.checkpoint", case.name))), resume: true }
+}
+
+fn one(case: &Case, data: &Path, folder: &Path, outcome: &mut Outcome) -> Result<()> {
+    let config = configuration(case, data)?;
+    let digits = Data::load(&config)?;
+    let start = Instant::now();
+    let trained = classify::train(&config, &digits, &checkpoints(folder, case, "dense"), &mut training::Bar::default())?.dense;
+    let held_out = |dense: &Dense| -> Result<f64> { Ok(100.0 * fit::error(&Network::new(dense)?, &digits.held_out)?) };
+    let dense_held_out = held_out(&trained)?;
+    let dense_seconds = start.elapsed().as_secs_f64();
+
+    let mut points = vec![];
+    let mut network = trained.clone();
+    let mut middle = None;
+    for (pass, density) in config.prune.density.iter().enumerate() {
+        let start = Instant::now();
+        let mut config = config.clone();
+        config.prune.density = vec![*density];
+        config.prune.lose_at_most = None;
+        if pass > 0 {
+            let less = |epochs: usize| ((epochs as f64 * LATER).round() as usize).max(1);
+            (config.prune.epochs, config.prune.retrain) = (less(config.prune.epochs), less(config.prune.retrain));
+        }
+        let part = format!("pass{}", pass + 1);
+        let found = retrain::prune(&config, &network, &digits, &checkpoints(folder, case, &part), &mut training::Bar::default())?;
+        network = found.pruned;
+        let shared = found.shared.context("the configuration shares weights")?;
+        points.push(point(case, &config, &shared, folder, &part, "density", start, &held_out)?);
+        if pass == 0 {
+            middle = Some(network.clone());
+        }
+    }
+    let seconds = dense_seconds + points.iter().map(|p| p.seconds).sum::<f64>();
+    if let Some(network) = middle {
+        for bits in BITS {
+            let start = Instant::now();
+            let mut config = config.clone();
+            (config.share.codes, config.share.epochs) = (vec![1 << bits], case.bits_epochs);
+            let shared = share::share(&config, &network, &digits, None, &mut |_, _| Ok(()), &mut training::Bar::default())?;
+            points.push(point(case, &config, &shared, folder, &format!("bits{bits}"), "bits", start, &held_out)?);
+        }
+    }
+    report(case, &config, data, &trained, (dense_held_out, seconds), points, outcome)
+}
+
+/// Writes the file and reads it back.
+#[allow(clippy::too_many_arguments)] // what one line of a loop knows
+fn point(
+    case: &Case,
+    config: &Config,
+    shared: &Shared,
+    folder: &Path,
+    part: &str,
+    curve: &'static str,
+    start: Instant,
+    held_out: &dyn Fn(&Dense) -> Result<f64>,
+) -> Result<Point> {
+    let path = folder.join(format!("{}-{part}.lcs", case.name));
+    let bytes = save_stored(&path, &tensors(config, shared)?, Method::Auto)?;
+    let mut config = config.clone();
+    config.model.file = path.clone();
+    let dense = load_model(&config)?;
+    let weights: usize = dense.layers.iter().map(|l| l.weights.data.len()).sum();
+    let density = dense.layers.iter().map(|l| l.weights.nonzeros()).sum::<usize>() as f64 / weights as f64;
+    let codes = config.share.codes.first().copied().unwrap_or(0);
+    let found = held_out(&dense)?;
+    term::note(format!("{part}: density {:.2} %, {bytes} bytes, error {found:.2} % held out", 100.0 * density));
+    Ok(Point { curve, codes, density, bytes, held_out: found, dense, path, seconds: start.elapsed().as_secs_f64() })
+}
+
+/// Weights and biases as the file has them, hidden units in an order that codes well.
+fn tensors(config: &Config, shared: &Shared) -> Result<Vec<StoredTensor>> {
+    let mut dense = shared.dense.clone();
+    order_units(&mut dense);
+    let mut tensors = vec![];
+    for ((named, layer), shared) in config.model.layer.iter().zip(&dense.layers).zip(&shared.layers) {
+        let values = Values::share(&layer.weights.data).context("more different weights than a codebook holds")?;
+        tensors.push(StoredTensor { name: named.weights.clone(), shape: shape(layer), values });
+        let step = shared.bias_step;
+        let values = if step > 0.0 {
+            // the numbers have at most 16 bits
+            let values = layer.bias.iter().map(|b| (b / step).round() as i32).collect();
+            Values::Uniform { bits: config.share.bias_bits as u32, step, values }
+        } else {
+            Values::Raw(layer.bias.clone())
+        };
+        let name = named.bias.clone().context("a layer without the name of a bias")?;
+        tensors.push(StoredTensor { name, shape: vec![layer.bias.len()], values });
+    }
+    Ok(tensors)
+}
+
+fn shape(layer: &DenseLayer) -> Vec<usize> {
+    match layer.conv {
+        Some(conv) => vec![layer.weights.rows, conv.channels, conv.kernel[0], conv.kernel[1]],
+        None => vec![layer.weights.rows, layer.weights.columns],
+    }
+}
+
+fn report(
+    case: &Case,
+    config: &Config,
+    data: &Path,
+    trained: &Dense,
+    (dense_held_out, seconds): (f64, f64),
+    points: Vec<Point>,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    // the smallest file that keeps the dense network's error, or that and 0.1 points, on what is held out
+    let choose = |above: f64| {
+        let fits = |p: &&Point| p.curve == "density" && p.held_out <= dense_held_out + above + 1e-9;
+        points.iter().filter(fits).min_by_key(|p| p.bytes).map(|p| p.path.clone())
+    };
+    let chosen: Vec<Option<PathBuf>> = case.bars.iter().map(|bar| choose(bar.2)).collect();
+
+    let (images, labels) = (config.input.file.as_deref(), config.input.labels.as_deref());
+    let test = Labeled::load(config, images.context("no test digits")?, labels.context("no labels of the test digits")?)?;
+    let error = |dense: &Dense| -> Result<f64> { Ok(100.0 * fit::error(&Network::new(dense)?, &test)?) };
+    let dense_error = error(trained)?;
+    let parameters = trained.parameters();
+    outcome.checks.push(Check::new(format!("{}: dense error %", case.name), dense_error, 2, Bar::AtMost(case.dense_bar)));
+    for point in &points {
+        let (found, rate) = (error(&point.dense)?, 4.0 * parameters as f64 / point.bytes as f64);
+        let for_bars: Vec<String> = case
+            .bars
+            .iter()
+            .zip(&chosen)
+            .filter(|(_, path)| path.as_ref() == Some(&point.path))
+            .map(|(bar, _)| if bar.2 == 0.0 { "not above".to_string() } else { format!("{} above", bar.2) })
+            .collect();
+        let row = Row::new()
+            .with("model", case.name)
+            .with("curve", point.curve)
+            .with("chosen_for", for_bars.join(", "))
+            .with("dense_error_percent", rounded(dense_error, 2))
+            .with("error_percent", rounded(found, 2))
+            .with("dense_held_out_percent", rounded(dense_held_out, 2))
+            .with("held_out_percent", rounded(point.held_out, 2))
+            .with("density", rounded(point.density, 5))
+            .with("shared_weights", point.codes)
+            .with("bytes", point.bytes)
+            .with("rate", rounded(rate, 1))
+            .with_hidden("seconds", rounded(point.seconds, 0))
+            .with_hidden("seed", config.train.seed)
+            .with_hidden("command", "lacuna bench deep");
+        outcome.rows.push(row);
+        for (bar, _) in case.bars.iter().zip(&chosen).filter(|(_, path)| path.as_ref() == Some(&point.path)) {
+            let check = Check::new(format!("{}: rate of the file chosen for at most {} above", case.name, bar.2), rate, 1, Bar::AtLeast(bar.0));
+            outcome.checks.push(match bar.1 {
+                Some(stretch) => check.stretch(stretch),
+                None => check,
+            });
+            let limit = Bar::AtMost(rounded(dense_error + bar.2, 2));
+            outcome.checks.push(Check::new(format!("{}: its error %", case.name), rounded(found, 2), 2, limit));
+        }
+    }
+    for (bar, _) in case.bars.iter().zip(&chosen).filter(|(_, path)| path.is_none()) {
+        outcome.checks.push(Check::new(format!("{}: no file keeps to {} above", case.name, bar.2), None, 1, Bar::AtLeast(bar.0)));
+    }
+    outcome.notes.push(format!("{}: training, pruning and sharing took {seconds:.0} s", case.name));
+
+    // the first choice on the hardware
+    let mut config = config.clone();
+    config.model.file = chosen.into_iter().flatten().next().unwrap_or_else(|| points[0].path.clone());
+    let (_, on_hardware) = lenet_hardware::of_config(&config, data)?;
+    outcome.checks.extend(on_hardware.checks(case.name));
+    outcome.notes.extend(on_hardware.notes());
+    outcome.rows.push(on_hardware.row(Row::new().with("model", case.name).with("curve", "hardware")));
+    Ok(())
+}

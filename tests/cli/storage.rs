@@ -1,0 +1,96 @@
+use super::project::{Project, FC1, FC1_BIAS, FC2};
+use safetensors::SafeTensors;
+
+fn floats(file: &[u8], name: &str) -> Vec<f32> {
+    let tensors = SafeTensors::deserialize(file).unwrap();
+    let data = tensors.tensor(name).unwrap();
+    data.data().chunks_exact(4).map(|raw| f32::from_le_bytes(raw.try_into().unwrap())).collect()
+}
+
+#[test]
+fn tensors_are_stored_and_come_back() {
+    let p = Project::new();
+    for method in ["auto", "huffman", "fast", "mixed"] {
+        let out = p.run(&["store", "model.safetensors", "-o", "m.lcs", "--method", method]).did_it();
+        assert!(out.contains("bytes stored, rate"), "{out}");
+        p.run(&["decompress", "m.lcs", "-o", "dense.safetensors"]).did_it();
+        let dense = p.read("dense.safetensors");
+        assert_eq!(floats(&dense, "fc1.weight"), FC1.concat());
+        assert_eq!(floats(&dense, "fc1.bias"), FC1_BIAS);
+        assert_eq!(floats(&dense, "fc2.weight"), FC2.concat());
+    }
+}
+
+#[test]
+fn a_configuration_reads_what_it_stored() {
+    let p = Project::new();
+    p.run(&["compress", "-c", "net.toml", "-o", "before.lacuna"]).did_it();
+    p.run(&["store", "-c", "net.toml", "-o", "m.lcs"]).did_it();
+    let config = String::from_utf8(p.read("net.toml")).unwrap();
+    p.write("stored.toml", config.replace("model.safetensors", "m.lcs"));
+    p.run(&["compress", "-c", "stored.toml", "-o", "after.lacuna"]).did_it();
+    // few different weights: shared exactly, so that the same network comes out
+    assert_eq!(p.read("before.lacuna"), p.read("after.lacuna"));
+    let pruned = config.replace("weights = \"fc1.weight\"", "weights = \"fc1.weight\"\ndensity = 0.1");
+    p.write("pruned.toml", pruned);
+    p.run(&["store", "-c", "pruned.toml", "-o", "p.lcs"]).did_it();
+    p.run(&["decompress", "p.lcs", "-o", "p.safetensors"]).did_it();
+    let kept: Vec<f32> = floats(&p.read("p.safetensors"), "fc1.weight").into_iter().filter(|w| *w != 0.0).collect();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+}
+
+#[test]
+fn stats_show_the_columns_of_the_paper() {
+    let p = Project::new();
+    p.run(&["store", "-c", "net.toml", "-o", "m.lcs"]).did_it();
+    let out = p.run(&["stats", "m.lcs"]).did_it();
+    let row = |name: &str| -> Vec<String> {
+        let line = out.lines().find(|l| l.trim_start().starts_with(name)).unwrap_or_else(|| panic!("{name} in\n{out}"));
+        line.split_whitespace().map(str::to_string).collect()
+    };
+    // 7 of 24 weights are not zero, of 5 values: 3 bits
+    assert_eq!(row("fc1.weight")[1..5], ["24", "29.17", "%", "3"]);
+    assert_eq!(row("total")[1..4], ["36", "33.33", "%"]);
+}
+
+#[test]
+fn a_bitstream_comes_back_byte_for_byte() {
+    let p = Project::new();
+    p.write("layout.toml", "[[layer]]\nname = \"ip\"\nshape = [2, 20]\nbits = 4\n");
+    // a weight at 0, a filler, one 18 zeros later, a third at the last place
+    let mut bytes = vec![5, 0, 0, 0];
+    bytes.extend((0..16).flat_map(|i| (i as f32 / 4.0).to_le_bytes()));
+    bytes.extend([1.5f32, -2.0].iter().flat_map(|b| b.to_le_bytes()));
+    bytes.extend([0x01, 0x0f, 0x02]);
+    bytes.extend([0xf0, 0xf2, 0x03]);
+    p.write("ip.net", &bytes);
+    p.run(&["store", "ip.net", "--layout", "layout.toml", "-o", "ip.lcs"]).did_it();
+    p.run(&["decompress", "ip.lcs", "-o", "back.net"]).did_it();
+    assert_eq!(p.read("back.net"), bytes);
+    assert!(p.run(&["stats", "ip.net", "--layout", "layout.toml"]).did_it().contains("ip.weight"));
+    bytes.push(0);
+    p.write("ip.net", &bytes);
+    p.refuses(&["store", "ip.net", "--layout", "layout.toml", "-o", "x.lcs"], &["ip.net", "1 bytes behind the last layer"]);
+    p.refuses(&["store", "ip.net", "-o", "x.lcs"], &["ip.net", "entries"]);
+}
+
+#[test]
+fn damaged_files_are_refused_and_leave_nothing() {
+    let p = Project::new();
+    p.run(&["store", "model.safetensors", "-o", "m.lcs"]).did_it();
+    let whole = p.read("m.lcs");
+    let names = p.names();
+    let mut turned = whole.clone();
+    turned[whole.len() / 2] ^= 4;
+    let longer = [whole.as_slice(), &[0]].concat();
+    for (bytes, found) in [(&turned[..], "CRC-32"), (&whole[..whole.len() - 1], "end of the file"), (&longer, "behind the last"), (b"LCS", "LCS")] {
+        p.write("m.lcs", bytes);
+        p.refuses(&["decompress", "m.lcs", "-o", "dense.safetensors"], &["m.lcs", found]);
+        p.refuses(&["stats", "m.lcs"], &["m.lcs", found]);
+        assert_eq!(p.names(), names);
+    }
+    p.write("m.lcs", &whole);
+    p.refuses(&["decompress", "m.lcs", "-o", "dense.npy"], &["dense.npy", ".safetensors or .net"]);
+    p.refuses(&["decompress", "m.lcs", "-o", "x.net"], &["m.lcs", "expected pairs"]);
+    p.refuses(&["decompress", "none.lcs", "-o", "x.safetensors"], &["none.lcs"]);
+}

@@ -1,0 +1,43 @@
+use super::project::Project;
+
+#[cfg(not(feature = "train"))]
+#[test]
+fn without_the_feature_it_says_how_to_build() {
+    let p = Project::new();
+    for command in ["train", "prune"] {
+        let build = "cargo build --release --features train";
+        p.refuses(&[command, "-c", "net.toml", "-o", "new.safetensors"], &[command, build]);
+    }
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn training_then_pruning_writes_models_that_compress_takes() {
+    let p = Project::new();
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/demo");
+    let (images, labels) = (demo.join("digits-images-idx3-ubyte.gz"), demo.join("digits-labels-idx1-ubyte.gz"));
+    let configuration = |model: &str| {
+        format!(
+            "[model]\nfile = {model:?}\n[[model.layer]]\nweights = \"a\"\nbias = \"ab\"\noutputs = 12\n\
+             [[model.layer]]\nweights = \"b\"\nbias = \"bb\"\noutputs = 10\nactivation = \"none\"\n\
+             [input]\nscale = 0.00390625\nfile = {images:?}\nlabels = {labels:?}\ncalibration = {images:?}\n\
+             [train]\ninputs = {images:?}\nlabels = {labels:?}\nheld_out = 40\nepochs = 3\nbatch = 16\n\
+             [prune]\ndensity = [0.2]\nepochs = 1\nretrain = 2\nbatch = 32\n[share]\ncodes = [7]\nepochs = 1\nbatch = 32\n"
+        )
+    };
+    p.write("train.toml", configuration("dense.safetensors"));
+    let text = p.run(&["train", "-c", "train.toml", "-o", "dense.safetensors"]).did_it();
+    assert!(text.contains("error on 40 samples held out: ") && text.contains("of digits-images-idx3-ubyte.gz: "), "{text}");
+    let scan = p.run(&["prune", "-c", "train.toml", "--scan"]).did_it();
+    assert!(scan.contains("Error with one layer pruned") && scan.contains("1.00 %"), "{scan}");
+    let text = p.run(&["prune", "-c", "train.toml", "-o", "sparse.safetensors"]).did_it();
+    assert!(text.contains("estimate of a coded file: ") && text.contains("kept"), "{text}");
+    let text = p.run(&["prune", "-c", "train.toml", "-o", "sparse.lcs"]).did_it();
+    let bytes = p.read("sparse.lcs").len();
+    assert!(text.contains("sparse.lcs: ") && bytes < 4 * 784 * 12 / 8, "{bytes} bytes: {text}");
+    p.write("sparse.toml", configuration("sparse.safetensors"));
+    p.run(&["compress", "-c", "sparse.toml", "-o", "sparse.lacuna"]).did_it();
+    assert!(!p.names().iter().any(|name| name.ends_with("checkpoint")));
+    p.refuses(&["train", "-c", "train.toml", "-o", "dense.npz"], &["expected .safetensors"]);
+    p.refuses(&["prune", "-c", "train.toml", "--scan", "-o", "a.safetensors"], &["--scan"]);
+}
