@@ -114,7 +114,8 @@ mod trains {
                 grouped(parts.test.len()),
                 settings.seed
             ),
-            "pruned are the input and hidden matrices of the LSTM layers, not the output layer; 32 PEs, as many weights in each".to_string(),
+            "pruned are the input and hidden matrices of the LSTM layers, not the output layer; 32 PEs, as many weights in each"
+                .to_string(),
         ];
         notes.push(match costs.iter().filter(|(_, cost)| *cost <= NOTHING).map(|(d, _)| *d).reduce(f64::min) {
             Some(density) => format!("the lowest density that costs at most {NOTHING} bits: {:.1} %", 100.0 * density),

@@ -66,7 +66,7 @@ fn training_learns_and_a_break_changes_nothing() {
     let pruned = prune(&settings, &dense.network, &parts, None, &mut Silent).unwrap();
 
     let folder = tempfile::tempdir().unwrap();
-    let mut whole = |progress: &mut dyn Progress| {
+    let whole = |progress: &mut dyn Progress| {
         let dense = train(&settings, &parts, symbols, Some(folder.path()), progress)?;
         prune(&settings, &dense.network, &parts, Some(folder.path()), progress)
     };

@@ -17,7 +17,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
     // ln 2 in two parts, the first exact in few bits
-    let r = n.mul_add(1.428_606_8e-6, n.mul_add(-0.693_145_75, x));
+    let r = n.mul_add(-1.428_606_8e-6, n.mul_add(-0.693_145_75, x));
     let p = r.mul_add(1.0 / 720.0, 1.0 / 120.0);
     let p = r.mul_add(r.mul_add(r.mul_add(p, 1.0 / 24.0), 1.0 / 6.0), 0.5);
     let p = (r * r).mul_add(p, r) + 1.0;
