@@ -9,7 +9,7 @@ use super::lenet_hardware;
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use crate::term;
 use crate::training;
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
 use lacuna_compress::config::Config;
 use lacuna_compress::entropy::order_units;
 use lacuna_compress::import::load_model;
@@ -17,10 +17,10 @@ use lacuna_compress::model::{Dense, DenseLayer};
 use lacuna_compress::storage::{save_stored, Method, StoredTensor, Values};
 use lacuna_compress::train::classify::{self, Checkpoints};
 use lacuna_compress::train::data::{Data, Labeled};
+use lacuna_compress::train::fit;
 use lacuna_compress::train::network::Network;
 use lacuna_compress::train::retrain;
 use lacuna_compress::train::share::{self, Shared};
-use lacuna_compress::train::fit;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -70,12 +70,16 @@ struct Point {
 }
 
 /// `keep` gets the files and the checkpoints; a run that was stopped goes on from there.
-pub fn run(data: &Path, keep: Option<&Path>) -> Result<Outcome> {
+pub fn run(data: &Path, keep: Option<&Path>, only: Option<&str>) -> Result<Outcome> {
+    let names: Vec<&str> = CASES.iter().map(|case| case.name).collect();
+    if let Some(name) = only.filter(|name| !names.contains(name)) {
+        bail!("found --only {name}, expected {}", names.join(" or "));
+    }
     let scratch = tempfile::tempdir()?;
     let folder = keep.unwrap_or(scratch.path());
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut outcome = Outcome::default();
-    for case in &CASES {
+    for case in CASES.iter().filter(|case| only.is_none_or(|name| name == case.name)) {
         one(case, data, folder, &mut outcome)?;
     }
     Ok(outcome)
@@ -93,6 +97,16 @@ fn configuration(case: &Case, data: &Path) -> Result<Config> {
     Ok(config)
 }
 
+/// Seconds since `start`, and before, if the run was stopped and went on.
+fn seconds(folder: &Path, case: &Case, part: &str, start: Instant) -> f64 {
+    let file = folder.join(format!("{}-{part}.seconds", case.name));
+    let before: f64 = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0.0);
+    let sum = before + start.elapsed().as_secs_f64();
+    // without the file the sum is that of this run
+    let _ = std::fs::write(&file, sum.to_string());
+    sum
+}
+
 fn checkpoints(folder: &Path, case: &Case, part: &str) -> Checkpoints {
     Checkpoints { file: Some(folder.join(format!("{}-{part}.checkpoint", case.name))), resume: true }
 }
@@ -104,7 +118,7 @@ fn one(case: &Case, data: &Path, folder: &Path, outcome: &mut Outcome) -> Result
     let trained = classify::train(&config, &digits, &checkpoints(folder, case, "dense"), &mut training::Bar::default())?.dense;
     let held_out = |dense: &Dense| -> Result<f64> { Ok(100.0 * fit::error(&Network::new(dense)?, &digits.held_out)?) };
     let dense_held_out = held_out(&trained)?;
-    let dense_seconds = start.elapsed().as_secs_f64();
+    let dense_seconds = seconds(folder, case, "dense", start);
 
     let mut points = vec![];
     let mut network = trained.clone();
@@ -161,8 +175,9 @@ fn point(
     let density = dense.layers.iter().map(|l| l.weights.nonzeros()).sum::<usize>() as f64 / weights as f64;
     let codes = config.share.codes.first().copied().unwrap_or(0);
     let found = held_out(&dense)?;
+    let seconds = seconds(folder, case, part, start);
     term::note(format!("{part}: density {:.2} %, {bytes} bytes, error {found:.2} % held out", 100.0 * density));
-    Ok(Point { curve, codes, density, bytes, held_out: found, dense, path, seconds: start.elapsed().as_secs_f64() })
+    Ok(Point { curve, codes, density, bytes, held_out: found, dense, path, seconds })
 }
 
 /// Weights and biases as the file has them, hidden units in an order that codes well.
@@ -242,7 +257,8 @@ fn report(
             .with_hidden("command", "lacuna bench deep");
         outcome.rows.push(row);
         for (bar, _) in case.bars.iter().zip(&chosen).filter(|(_, path)| path.as_ref() == Some(&point.path)) {
-            let check = Check::new(format!("{}: rate of the file chosen for at most {} above", case.name, bar.2), rate, 1, Bar::AtLeast(bar.0));
+            let check =
+                Check::new(format!("{}: rate of the file chosen for at most {} above", case.name, bar.2), rate, 1, Bar::AtLeast(bar.0));
             outcome.checks.push(match bar.1 {
                 Some(stretch) => check.stretch(stretch),
                 None => check,

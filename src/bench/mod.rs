@@ -61,6 +61,9 @@ pub struct BenchArgs {
     /// deep, prune-lm: also draw the curves into this folder
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
+    /// deep: only this network: lenet300100 or lenet5
+    #[arg(long, value_name = "NAME")]
+    pub only: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -146,7 +149,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Big => big::run()?,
         Bench::Granularity => granularity::run(&args.data)?,
         #[cfg(feature = "train")]
-        Bench::Deep => deep::run(&args.data, args.keep.as_deref())?,
+        Bench::Deep => deep::run(&args.data, args.keep.as_deref(), args.only.as_deref())?,
         #[cfg(not(feature = "train"))]
         Bench::Deep => return Err(crate::commands::without_training("bench deep")),
         Bench::Entropy => entropy::run(&args.data)?,

@@ -109,7 +109,12 @@ pub fn prune_lm(rows: &[Value], folder: &Path) -> Result<()> {
     let rows: Vec<&Value> = rows.iter().collect();
     let with = |name: &str, y: &'static str| Series { name: name.to_string(), points: points(&rows, "density", y, 100.0) };
     let series = [with("dense", "dense_bits_per_char"), with("pruned and retrained", "bits_per_char")];
-    let axes = Axes { title: "Character LSTM on text it was not trained on", x: "density of the kernels, %", y: "bits per character", log_x: true };
+    let axes = Axes {
+        title: "Character LSTM on text it was not trained on",
+        x: "density of the kernels, %",
+        y: "bits per character",
+        log_x: true,
+    };
     draw(&folder.join("prune-lm.svg"), &axes, &series)
 }
 

@@ -83,7 +83,9 @@ fn damaged_files_are_refused_and_leave_nothing() {
     let mut turned = whole.clone();
     turned[whole.len() / 2] ^= 4;
     let longer = [whole.as_slice(), &[0]].concat();
-    for (bytes, found) in [(&turned[..], "CRC-32"), (&whole[..whole.len() - 1], "end of the file"), (&longer, "behind the last"), (b"LCS", "LCS")] {
+    for (bytes, found) in
+        [(&turned[..], "CRC-32"), (&whole[..whole.len() - 1], "end of the file"), (&longer, "behind the last"), (b"LCS", "LCS")]
+    {
         p.write("m.lcs", bytes);
         p.refuses(&["decompress", "m.lcs", "-o", "dense.safetensors"], &["m.lcs", found]);
         p.refuses(&["stats", "m.lcs"], &["m.lcs", found]);
