@@ -62,7 +62,8 @@ pub fn is_storage(output: &Path) -> bool {
 pub fn configuration(config: &Path, output: &Path, storage: bool) -> Result<Config> {
     staged::check_file(output)?;
     let tensors = output.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
-    if !tensors && !(storage && is_storage(output)) {
+    let fits = tensors || (storage && is_storage(output));
+    if !fits {
         let expected = if storage { ".safetensors or .lcs" } else { ".safetensors" };
         bail!("{}: found another extension, expected {expected}", output.display());
     }

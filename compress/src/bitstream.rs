@@ -196,10 +196,12 @@ mod tests {
             let (mut codes, mut gaps, mut last) = (vec![], vec![], -1i64);
             for (i, code) in weights.iter().enumerate().filter(|(_, c)| **c > 0) {
                 while i as i64 - last - 1 > 15 {
-                    (codes.push(0usize), gaps.push(15i64));
+                    codes.push(0usize);
+                    gaps.push(15i64);
                     last += 16;
                 }
-                (codes.push(*code), gaps.push(i as i64 - last - 1));
+                codes.push(*code);
+                gaps.push(i as i64 - last - 1);
                 last = i as i64;
             }
             counts.extend((codes.len() as u32).to_le_bytes());

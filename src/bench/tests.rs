@@ -51,7 +51,15 @@ fn what_was_not_measured_misses_its_bar() {
 #[test]
 fn missing_data_is_an_error_that_names_file_and_flag() {
     let folder = tempfile::tempdir().unwrap();
-    let args = super::BenchArgs { name: Bench::Fc8, json: None, data: folder.path().to_path_buf(), all: false };
+    let args = super::BenchArgs {
+        name: Bench::Fc8,
+        json: None,
+        data: folder.path().to_path_buf(),
+        all: false,
+        keep: None,
+        plots: None,
+        only: None,
+    };
     let error = super::run(&args).unwrap_err().to_string();
     assert!(error.contains("alexnet_fc8.safetensors is missing") && error.contains("--data"), "{error}");
 }

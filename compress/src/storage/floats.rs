@@ -121,7 +121,7 @@ impl Form {
         if fixed || word & top == 0 {
             word ^ top
         } else {
-            !word & (top - 1 | top)
+            !word & ((top - 1) | top)
         }
     }
     fn unordered(self, ordered: u32) -> u32 {
@@ -130,7 +130,7 @@ impl Form {
         if fixed || ordered & top != 0 {
             ordered ^ top
         } else {
-            !ordered & (top - 1 | top)
+            !ordered & ((top - 1) | top)
         }
     }
     /// The number of the kind, below 3.

@@ -103,7 +103,7 @@ impl LanguageSettings {
                 return wrong(what, found.to_string(), &format!("1 to {most}"));
             }
         }
-        if !(self.clip > 0.0) {
+        if self.clip <= 0.0 || !self.clip.is_finite() {
             return wrong("clip", self.clip.to_string(), "more than 0");
         }
         let stages = self.prune.iter().flat_map(|p| p.stage.iter().map(|s| (s.name(), s.phase())));
