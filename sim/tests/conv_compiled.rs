@@ -74,7 +74,8 @@ fn network(rng: &mut ChaCha8Rng, form: WeightForm, bits: usize) -> Vec<Quantized
         };
         let density = [0.2, 0.6, 1.0][rng.random_range(0..3)];
         let mut column = || -> Vec<Nonzero> {
-            (0..rows as u32).filter_map(|row| rng.random_bool(density).then(|| Nonzero { row, weight: weight(rng) })).collect()
+            let kept: Vec<u32> = (0..rows as u32).filter(|_| rng.random_bool(density)).collect();
+            kept.into_iter().map(|row| Nonzero { row, weight: weight(rng) }).collect()
         };
         let columns = (0..columns).map(|_| column()).collect();
         layers.push(QuantizedLayer {
