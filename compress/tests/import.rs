@@ -214,7 +214,7 @@ fn files_that_are_no_model_are_refused() {
     config.model.layer = vec![layer("c", None)];
     for file in ["model.pb", "model.npy", "model"] {
         config.model.file = file.into();
-        assert!(error(&config).ends_with("found an unknown kind of file, expected the extension .safetensors, .npz or .onnx"));
+        assert!(error(&config).ends_with("found an unknown kind of file, expected the extension .safetensors, .npz, .lcs or .onnx"));
     }
     config.model.file = "none.npz".into();
     assert!(error(&config).contains("tests/data/none.npz: "), "{}", error(&config));

@@ -27,7 +27,7 @@ fn help_is_as_recorded() {
 fn wrong_arguments_exit_with_2_and_say_what_is_right() {
     let p = Project::new();
     p.refuses(&[], &["Usage: lacuna <COMMAND>"]);
-    p.refuses(&["compres"], &["similar subcommand exists: 'compress'"]);
+    p.refuses(&["compres"], &["similar subcommands exist: 'decompress', 'compress'"]);
     p.refuses(&["compress", "-c", "net.toml"], &["--output <FILE>"]);
     p.refuses(&["infer", "--container", "a", "--inputs", "b", "--limit", "0"], &["0 is not in 1.."]);
     p.refuses(&["simulate", "--container", "a", "--inputs", "b", "--stalls", "96"], &["96 is not in 0..=95"]);
