@@ -67,7 +67,19 @@ pub fn configuration(config: &Path, output: &Path, storage: bool) -> Result<Conf
         let expected = if storage { ".safetensors or .lcs" } else { ".safetensors" };
         bail!("{}: found another extension, expected {expected}", output.display());
     }
-    Ok(Config::load(config)?)
+    let path = config;
+    let config = Config::load(path)?;
+    // what could not be written is refused before it is trained
+    if let Some(lstm) = config.model.lstm.first() {
+        bail!("{}: found LSTM layer {}, expected fully connected and convolutional layers only", path.display(), lstm.label());
+    }
+    for layer in &config.model.layer {
+        if layer.weights.is_empty() || layer.bias.is_none() {
+            let expected = "expected weights and bias, names of tensors to write";
+            bail!("{}: layer {}: found no weights or no bias, {expected}", path.display(), layer.label());
+        }
+    }
+    Ok(config)
 }
 
 /// The file of checkpoints: in the folder that is named, which is made, or beside the output.
