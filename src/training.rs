@@ -7,6 +7,7 @@ use anyhow::{bail, Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use lacuna_compress::config::Config;
 use lacuna_compress::model::Dense;
+use lacuna_compress::storage::is_storage;
 use lacuna_compress::train::classify::Checkpoints;
 use lacuna_compress::train::data::{Data, Labeled};
 use lacuna_compress::train::fit;
@@ -52,10 +53,6 @@ impl Progress for Bar {
     fn note(&mut self, text: &str) {
         term::note(text);
     }
-}
-
-pub fn is_storage(output: &Path) -> bool {
-    output.extension().is_some_and(|e| e.eq_ignore_ascii_case("lcs"))
 }
 
 /// The configuration, if a model file can be written to `output`; `storage` allows an `.lcs`.

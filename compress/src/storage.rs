@@ -9,7 +9,7 @@ mod share;
 mod stats;
 mod tensor;
 
-pub use save::{exact, save_stored, save_tensors};
+pub use save::{exact, in_file, is_storage, save_stored, save_tensors};
 pub use stats::{tensor_stats, TensorStats};
 
 use crate::error::{grouped, Error};

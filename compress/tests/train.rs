@@ -149,7 +149,7 @@ fn pruning_shares_weights_and_a_kill_changes_nothing() {
     let error = error(&shared.dense, &data);
     assert!(error < 0.5, "{error}");
     let dense_of = |stored: &lacuna_compress::storage::StoredTensor| stored.values.dense();
-    let stored: Vec<Vec<f32>> = stored(&config, &shared).iter().map(dense_of).collect();
+    let stored: Vec<Vec<f32>> = stored(&config, &shared.dense, &shared).unwrap().iter().map(dense_of).collect();
     let expected = shared.dense.layers.iter().flat_map(|l| [l.weights.data.clone(), l.bias.clone()]);
     assert_eq!(stored, expected.collect::<Vec<_>>());
     let bytes = estimate::bytes(&shared);

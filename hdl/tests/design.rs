@@ -32,17 +32,7 @@ fn corners() -> Vec<Arch> {
         arch(1),
         base.clone(),
         Arch { fifo_depth: 1, ..base.clone() },
-        Arch {
-            fifo_depth: 2,
-            entries_per_word: 1,
-            spmat_depth: 1,
-            ptr_depth: 1,
-            act_depth: 1,
-            acc_depth: 1,
-            bias_depth: 1,
-            max_layers: 1,
-            ..base.clone()
-        },
+        Arch { fifo_depth: 2, ..least(&base) },
         Arch {
             fifo_depth: 3,
             weights: WeightForm::Direct,
@@ -66,23 +56,18 @@ fn corners() -> Vec<Arch> {
     ]
 }
 
+/// The same with every memory as small as can be.
+fn least(arch: &Arch) -> Arch {
+    let arch = arch.clone();
+    Arch { entries_per_word: 1, spmat_depth: 1, ptr_depth: 1, act_depth: 1, acc_depth: 1, bias_depth: 1, max_layers: 1, ..arch }
+}
+
 /// Accelerators with convolutions at the ends of their ranges.
 fn conv_corners() -> Vec<Arch> {
     let base = Arch { conv: true, ..arch(3) };
     vec![
         base.clone(),
-        Arch {
-            pes: 1,
-            fifo_depth: 1,
-            entries_per_word: 1,
-            spmat_depth: 1,
-            ptr_depth: 1,
-            act_depth: 1,
-            acc_depth: 1,
-            bias_depth: 1,
-            max_layers: 1,
-            ..base.clone()
-        },
+        Arch { pes: 1, fifo_depth: 1, ..least(&base) },
         // the place of a token is wider than an activation
         Arch { pes: 17, weights: WeightForm::Direct, weight_bits: 16, act_depth: 65_535, acc_bits: 48, max_layers: 16, ..base },
     ]

@@ -5,6 +5,7 @@
 //! done: once for each row.
 
 use super::data_file;
+use super::digits::{IMAGES, LABELS};
 use super::lenet_hardware;
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use crate::term;
@@ -13,14 +14,14 @@ use anyhow::{bail, Context, Result};
 use lacuna_compress::config::Config;
 use lacuna_compress::entropy::order_units;
 use lacuna_compress::import::load_model;
-use lacuna_compress::model::{Dense, DenseLayer};
-use lacuna_compress::storage::{save_stored, Method, StoredTensor, Values};
+use lacuna_compress::model::Dense;
+use lacuna_compress::storage::{save_stored, Method};
 use lacuna_compress::train::classify::{self, Checkpoints};
 use lacuna_compress::train::data::{Data, Labeled};
-use lacuna_compress::train::fit;
 use lacuna_compress::train::network::Network;
 use lacuna_compress::train::retrain;
 use lacuna_compress::train::share::{self, Shared};
+use lacuna_compress::train::{export, fit};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -91,8 +92,8 @@ fn configuration(case: &Case, data: &Path) -> Result<Config> {
     let file = |name: &str| data_file(data, name);
     config.train.inputs = Some(file("mnist/train-images-idx3-ubyte.gz")?);
     config.train.labels = Some(file("mnist/train-labels-idx1-ubyte.gz")?);
-    config.input.file = Some(file("mnist/t10k-images-idx3-ubyte.gz")?);
-    config.input.labels = Some(file("mnist/t10k-labels-idx1-ubyte.gz")?);
+    config.input.file = Some(file(IMAGES)?);
+    config.input.labels = Some(file(LABELS)?);
     config.input.calibration = config.train.inputs.clone();
     Ok(config)
 }
@@ -167,7 +168,10 @@ fn point(
     held_out: &dyn Fn(&Dense) -> Result<f64>,
 ) -> Result<Point> {
     let path = folder.join(format!("{}-{part}.lcs", case.name));
-    let bytes = save_stored(&path, &tensors(config, shared)?, Method::Auto)?;
+    // hidden units in an order that codes well
+    let mut ordered = shared.dense.clone();
+    order_units(&mut ordered);
+    let bytes = save_stored(&path, &export::stored(config, &ordered, shared)?, Method::Auto)?;
     let mut config = config.clone();
     config.model.file = path.clone();
     let dense = load_model(&config)?;
@@ -178,35 +182,6 @@ fn point(
     let seconds = seconds(folder, case, part, start);
     term::note(format!("{part}: density {:.2} %, {bytes} bytes, error {found:.2} % held out", 100.0 * density));
     Ok(Point { curve, codes, density, bytes, held_out: found, dense, path, seconds })
-}
-
-/// Weights and biases as the file has them, hidden units in an order that codes well.
-fn tensors(config: &Config, shared: &Shared) -> Result<Vec<StoredTensor>> {
-    let mut dense = shared.dense.clone();
-    order_units(&mut dense);
-    let mut tensors = vec![];
-    for ((named, layer), shared) in config.model.layer.iter().zip(&dense.layers).zip(&shared.layers) {
-        let values = Values::share(&layer.weights.data).context("more different weights than a codebook holds")?;
-        tensors.push(StoredTensor { name: named.weights.clone(), shape: shape(layer), values });
-        let step = shared.bias_step;
-        let values = if step > 0.0 {
-            // the numbers have at most 16 bits
-            let values = layer.bias.iter().map(|b| (b / step).round() as i32).collect();
-            Values::Uniform { bits: config.share.bias_bits as u32, step, values }
-        } else {
-            Values::Raw(layer.bias.clone())
-        };
-        let name = named.bias.clone().context("a layer without the name of a bias")?;
-        tensors.push(StoredTensor { name, shape: vec![layer.bias.len()], values });
-    }
-    Ok(tensors)
-}
-
-fn shape(layer: &DenseLayer) -> Vec<usize> {
-    match layer.conv {
-        Some(conv) => vec![layer.weights.rows, conv.channels, conv.kernel[0], conv.kernel[1]],
-        None => vec![layer.weights.rows, layer.weights.columns],
-    }
 }
 
 fn report(

@@ -17,8 +17,8 @@ use std::path::Path;
 const CONFIG: &str = include_str!("../demo/lenet300100.toml");
 const LENET5_CONFIG: &str = include_str!("../demo/lenet5.toml");
 const LENET5: &str = "pruned LeNet-5, 4-bit codebook";
-const IMAGES: &str = "mnist/t10k-images-idx3-ubyte.gz";
-const LABELS: &str = "mnist/t10k-labels-idx1-ubyte.gz";
+pub const IMAGES: &str = "mnist/t10k-images-idx3-ubyte.gz";
+pub const LABELS: &str = "mnist/t10k-labels-idx1-ubyte.gz";
 /// Digits under Verilator.
 const RUN: usize = 500;
 const MODEL: &str = "sparse LeNet-300-100, 4-bit codebook";

@@ -1,19 +1,19 @@
 //! `entropy`: the smallest storage form beside gap + Huffman coding and DeepCABAC, on two published sets of weights.
 
 use super::data_file;
+use super::lenet_hardware::Digits;
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use crate::term;
 use anyhow::{bail, Result};
+use indicatif::ProgressBar;
 use lacuna_compress::bitstream::{self, Layout};
 use lacuna_compress::config::{CodebookInit, Config};
 use lacuna_compress::entropy::{huffman, order_units};
 use lacuna_compress::import::load_model;
-use lacuna_compress::inputs::{load_inputs, load_labels};
 use lacuna_compress::model::Dense;
 use lacuna_compress::quantize::{dequantize, quantize, Quantization};
 use lacuna_compress::spec::WeightForm;
 use lacuna_compress::storage::{self, Method, StoredTensor, Values};
-use lacuna_sim::reference::{argmax, error_percent, Reference};
 use std::path::Path;
 use std::time::Instant;
 
@@ -85,12 +85,7 @@ fn lenet(data: &Path) -> Result<Dense> {
 /// Of the network in floating point, on the 10,000 test digits.
 fn error(data: &Path, network: &Dense) -> Result<f64> {
     let config = Config::parse(CONFIG, Path::new("lenet300100.toml"))?;
-    let images = data_file(data, "mnist/t10k-images-idx3-ubyte.gz")?;
-    let samples = load_inputs(&images, None, config.input.scale, config.input.offset)?;
-    let labels = load_labels(&data_file(data, "mnist/t10k-labels-idx1-ubyte.gz")?)?;
-    let reference = Reference::new(network);
-    let answers: Vec<usize> = samples.iter().map(|sample| argmax(&reference.infer(sample))).collect();
-    Ok(error_percent(&answers, &labels))
+    Digits::load(data, config.input.scale, config.input.offset)?.error_percent(network, &ProgressBar::hidden())
 }
 
 fn stored(layer: &lacuna_compress::model::DenseLayer) -> Result<StoredTensor> {

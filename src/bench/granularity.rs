@@ -5,19 +5,21 @@
 //! have 4 bits.
 
 use super::data_file;
+use super::digits::IMAGES;
+use super::lenet_hardware::Digits;
 use super::report::{rounded, Outcome, Row};
 use crate::term;
 use anyhow::{bail, Result};
+use indicatif::ProgressBar;
 use lacuna_compress::compile::{compile, Calibration, Compiled, Settings};
 use lacuna_compress::config::{Config, ConvConfig, LayerConfig};
 use lacuna_compress::import::load_model;
-use lacuna_compress::inputs::{load_inputs, load_labels, Samples};
+use lacuna_compress::inputs::{load_inputs, Samples};
 use lacuna_compress::model::{Activation, Dense};
 use lacuna_compress::prune::{index_bits, mask, Grain};
 use lacuna_compress::quantize::{quantize, Quantization};
 use lacuna_sim::golden::Golden;
 use lacuna_sim::perf::Network;
-use lacuna_sim::reference::{argmax, error_percent, Reference};
 use std::path::Path;
 
 /// What Caffe trained the networks with: bytes over 256.
@@ -45,19 +47,17 @@ struct Case {
     dense: Dense,
 }
 
-/// The test digits.
-struct Digits {
-    samples: Samples,
-    labels: Vec<u8>,
-    calibration: Samples,
-}
-
 pub fn run(data: &Path) -> Result<Outcome> {
     let cases = [
         case(data, "LeNet-300-100", "lenet/caffe_lenet300100_original.safetensors", &["ip1", "ip2", "ip3"], None)?,
         case(data, "LeNet-5", "lenet/caffe_lenet5_original.safetensors", &["conv1", "conv2", "ip1", "ip2"], Some([1, 28, 28]))?,
     ];
-    let digits = Digits::load(data)?;
+    let digits = Digits::load(data, SCALE, 0.0)?;
+    if digits.samples.count < TIMED {
+        bail!("{}: found {} digits, expected at least {TIMED}", data.join(IMAGES).display(), digits.samples.count);
+    }
+    let mut calibration = load_inputs(&data_file(data, "mnist/train-images-idx3-ubyte.gz")?, None, SCALE, 0.0)?;
+    calibration.truncate(256);
     let mut notes = vec![
         "one shot, no retraining; every layer at the same density but the last, which is left as it is".to_string(),
         format!("index_bits per stored weight; bytes: index and {BITS}-bit codes, no codebooks and biases"),
@@ -71,7 +71,7 @@ pub fn run(data: &Path) -> Result<Outcome> {
             bar.inc(1);
             let fits = grain != Grain::Kernel || case.dense.layers.iter().any(|l| l.conv.is_some());
             if fits {
-                rows.push(case.row(grain, density, &digits, &mut fault)?);
+                rows.push(case.row(grain, density, &digits, &calibration, &mut fault)?);
             }
         }
         notes.extend(fault.map(|fault| format!("{}: no cycles: {fault}", case.name)));
@@ -112,36 +112,8 @@ fn case(data: &Path, name: &'static str, file: &str, layers: &[&str], input: Opt
     Ok(Case { name, config, dense })
 }
 
-impl Digits {
-    fn load(data: &Path) -> Result<Digits> {
-        let images = data_file(data, "mnist/t10k-images-idx3-ubyte.gz")?;
-        let samples = load_inputs(&images, None, SCALE, 0.0)?;
-        let labels = load_labels(&data_file(data, "mnist/t10k-labels-idx1-ubyte.gz")?)?;
-        if labels.len() != samples.count || samples.count < TIMED {
-            bail!("{}: found {} digits and {} labels, expected as many, at least {TIMED}", images.display(), samples.count, labels.len());
-        }
-        let mut calibration = load_inputs(&data_file(data, "mnist/train-images-idx3-ubyte.gz")?, None, SCALE, 0.0)?;
-        calibration.truncate(256);
-        Ok(Digits { samples, labels, calibration })
-    }
-
-    /// Error of a float model in percent, on all cores.
-    fn error(&self, dense: &Dense) -> f64 {
-        let reference = Reference::new(dense);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let size = self.samples.size;
-        let part = |part: &[f32]| -> Vec<usize> { part.chunks(size).map(|sample| argmax(&reference.infer(sample))).collect() };
-        let answers: Vec<usize> = std::thread::scope(|scope| {
-            let parts = self.samples.data.chunks(self.samples.count.div_ceil(threads) * size);
-            let running: Vec<_> = parts.map(|p| scope.spawn(|| part(p))).collect();
-            running.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-        });
-        error_percent(&answers, &self.labels)
-    }
-}
-
 impl Case {
-    fn row(&self, grain: Grain, density: f64, digits: &Digits, fault: &mut Option<String>) -> Result<Row> {
+    fn row(&self, grain: Grain, density: f64, digits: &Digits, calibration: &Samples, fault: &mut Option<String>) -> Result<Row> {
         let mut pruned = self.dense.clone();
         let last = pruned.layers.len() - 1;
         let (mut stored, mut index, mut total) = (0, 0, 0);
@@ -161,10 +133,10 @@ impl Case {
             .with("grain", if density == 1.0 { "dense".to_string() } else { grain.to_string() })
             .with("wanted", density)
             .with("density", rounded(stored as f64 / total as f64, 4))
-            .with("error_percent", rounded(digits.error(&pruned), 2))
+            .with("error_percent", rounded(digits.error_percent(&pruned, &ProgressBar::hidden())?, 2))
             .with("index_bits", rounded(index as f64 / stored.max(1) as f64, 3))
             .with("bytes", (index + stored * BITS).div_ceil(8));
-        match self.cycles(&pruned, digits) {
+        match self.cycles(&pruned, digits, calibration) {
             Ok([(cycles, imbalance), (balanced_cycles, balanced_imbalance)]) => Ok(row
                 .with("cycles", rounded(cycles, 1))
                 .with("imbalance", rounded(imbalance, 3))
@@ -178,12 +150,12 @@ impl Case {
     }
 
     /// Mean cycles and imbalance, with rows in the model's order and balanced.
-    fn cycles(&self, pruned: &Dense, digits: &Digits) -> Result<[(f64, f64); 2]> {
+    fn cycles(&self, pruned: &Dense, digits: &Digits, calibration: &Samples) -> Result<[(f64, f64); 2]> {
         let layers = quantize(pruned, &Quantization::from(&self.config))?.0;
         let mut config = self.config.clone();
         let mut one = |balance: bool| -> Result<(f64, f64)> {
             config.compress.balance = balance;
-            let compiled = compile(&layers, &Settings::from_config(&config), Calibration::Samples(&digits.calibration))?;
+            let compiled = compile(&layers, &Settings::from_config(&config), Calibration::Samples(calibration))?;
             let golden = Golden::new(&compiled.model.image)?;
             let network = Network::new(&golden);
             let mut cycles = 0;

@@ -2,10 +2,12 @@
 //! Verilator.
 
 use super::data_file;
+use super::digits::{IMAGES, LABELS};
 use super::hardware::{self, Load};
 use super::report::{rounded, Bar, Check, Row};
 use crate::{pipeline, term};
-use anyhow::{anyhow, bail, Context, Result};
+use anyhow::{anyhow, bail, Result};
+use indicatif::ProgressBar;
 use lacuna_compress::config::Config;
 use lacuna_compress::inputs::{load_inputs, load_labels, Samples};
 use lacuna_compress::manifest::Model;
@@ -54,13 +56,21 @@ pub struct Run {
 impl Digits {
     /// From the data folder.
     pub fn load(data: &Path, scale: f64, offset: f64) -> Result<Digits> {
-        let images = data_file(data, "mnist/t10k-images-idx3-ubyte.gz")?;
+        let images = data_file(data, IMAGES)?;
         let samples = load_inputs(&images, None, scale, offset)?;
-        let labels = load_labels(&data_file(data, "mnist/t10k-labels-idx1-ubyte.gz")?)?;
+        let labels = load_labels(&data_file(data, LABELS)?)?;
         if labels.len() != samples.count {
             bail!("{}: found {} digits and {} labels, expected as many", images.display(), samples.count, labels.len());
         }
         Ok(Digits { samples, labels })
+    }
+
+    /// Error of a network in floating point, in percent, on all processors.
+    pub fn error_percent(&self, network: &Dense, bar: &ProgressBar) -> Result<f64> {
+        let reference = Reference::new(network);
+        let samples: Vec<&[f32]> = self.samples.iter().collect();
+        let answers = each(&samples, bar, |sample| Ok(argmax(&reference.infer(sample))))?;
+        Ok(error_percent(&answers, &self.labels))
     }
 }
 
@@ -78,11 +88,10 @@ pub fn measure(model: &Model, weights: &Dense, digits: &Digits, run: usize) -> R
     let inputs = digits.samples.iter().map(|sample| model.quantize_input(sample)).collect::<Result<Vec<_>, _>>()?;
     let golden = Golden::new(&model.image)?;
     let started = Instant::now();
-    let answers = each(&inputs, "digits, golden", |input| Ok(argmax(&model.output_rows(&golden.infer(input)?)?)))?;
+    let answers =
+        each(&inputs, &term::progress("digits, golden", inputs.len()), |input| Ok(argmax(&model.output_rows(&golden.infer(input)?)?)))?;
     let golden_seconds = started.elapsed().as_secs_f64();
-    let reference = Reference::new(weights);
-    let samples: Vec<&[f32]> = digits.samples.iter().collect();
-    let expected = each(&samples, "digits, float", |sample| Ok(argmax(&reference.infer(sample))))?;
+    let float_error_percent = digits.error_percent(weights, &term::progress("digits, float", digits.labels.len()))?;
 
     let run = run.min(inputs.len());
     let started = Instant::now();
@@ -101,18 +110,11 @@ pub fn measure(model: &Model, weights: &Dense, digits: &Digits, run: usize) -> R
         }
     });
     let labels = &digits.labels;
-    Ok(OnHardware {
-        error_percent: error_percent(&answers, labels),
-        float_error_percent: error_percent(&expected, labels),
-        golden_seconds,
-        digits: labels.len(),
-        run,
-    })
+    Ok(OnHardware { error_percent: error_percent(&answers, labels), float_error_percent, golden_seconds, digits: labels.len(), run })
 }
 
 /// The answer to each item, in order, computed on all processors.
-fn each<T: Sync>(items: &[T], what: &'static str, answer: impl Fn(&T) -> Result<usize> + Sync) -> Result<Vec<usize>> {
-    let bar = term::progress(what, items.len());
+fn each<T: Sync>(items: &[T], bar: &ProgressBar, answer: impl Fn(&T) -> Result<usize> + Sync) -> Result<Vec<usize>> {
     let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
     let part = items.len().div_ceil(workers).max(1);
     let work = |items: &[T]| -> Result<Vec<usize>> {
@@ -128,7 +130,7 @@ fn each<T: Sync>(items: &[T], what: &'static str, answer: impl Fn(&T) -> Result<
         results.collect::<Result<Vec<_>>>()
     });
     bar.finish_and_clear();
-    Ok(found.context(what)?.concat())
+    Ok(found?.concat())
 }
 
 impl OnHardware {

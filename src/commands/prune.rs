@@ -37,14 +37,14 @@ pub fn run(args: &PruneArgs) -> Result<ExitCode> {
     use crate::training::{self, Bar};
     use lacuna_compress::config::Config;
     use lacuna_compress::import::load_model;
-    use lacuna_compress::storage::{save_stored, Method};
+    use lacuna_compress::storage::{is_storage, save_stored, Method};
     use lacuna_compress::train::{data::Data, export, retrain};
     let Some(output) = &args.output else {
         let config = Config::load(&args.config)?;
         return report::scan(&config, &load_model(&config)?, &Data::load(&config)?);
     };
     let config = training::configuration(&args.config, output, true)?;
-    if training::is_storage(output) && config.share.codes.is_empty() {
+    if is_storage(output) && config.share.codes.is_empty() {
         anyhow::bail!("{}: found share.codes = [], expected shared weights for an .lcs, or .safetensors", output.display());
     }
     let dense = load_model(&config)?;
@@ -54,8 +54,8 @@ pub fn run(args: &PruneArgs) -> Result<ExitCode> {
     let result = pruned.shared.as_ref().map_or(&pruned.pruned, |shared| &shared.dense);
     report::pruned(&dense, &pruned)?;
     match &pruned.shared {
-        Some(shared) if training::is_storage(output) => {
-            let bytes = save_stored(output, &export::stored(&config, shared), Method::Auto)?;
+        Some(shared) if is_storage(output) => {
+            let bytes = save_stored(output, &export::stored(&config, &shared.dense, shared)?, Method::Auto)?;
             term::line(format!("{}: {}", output.display(), term::count(bytes, "byte")))?;
         }
         _ => export::save_model(output, &config, result)?,

@@ -137,15 +137,7 @@ fn configured(path: &Path) -> Result<Vec<StoredTensor>> {
 
 /// Weights and bias under the names, and with the axes, that the configuration reads them by.
 fn of_layer(layer: &DenseLayer, config: &LayerConfig) -> Result<Vec<StoredTensor>> {
-    let matrix = &layer.weights;
-    let (shape, data) = match layer.conv {
-        Some(conv) => (vec![matrix.rows, conv.channels, conv.kernel[0], conv.kernel[1]], matrix.data.clone()),
-        None if config.output_axis == 1 => {
-            let data = (0..matrix.columns).flat_map(|c| (0..matrix.rows).map(move |r| r * matrix.columns + c));
-            (vec![matrix.columns, matrix.rows], data.map(|at| matrix.data[at]).collect())
-        }
-        None => (vec![matrix.rows, matrix.columns], matrix.data.clone()),
-    };
+    let (shape, data) = storage::in_file(layer, config.output_axis, &layer.weights.data);
     let values = Values::share(&data).with_context(|| format!("layer {}: more than 65,535 shared weights", layer.name))?;
     let name = if config.weights.is_empty() { format!("{}.weight", layer.name) } else { config.weights.clone() };
     let mut tensors = vec![StoredTensor { name, shape, values }];

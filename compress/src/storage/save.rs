@@ -3,6 +3,7 @@
 use super::{write, Method, StoredTensor, Values};
 use crate::error::Error;
 use crate::files::write_whole;
+use crate::model::DenseLayer;
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 
@@ -40,8 +41,24 @@ pub fn save_stored(path: &Path, tensors: &[StoredTensor], method: Method) -> Res
     Ok(bytes.len())
 }
 
-pub(crate) fn is_storage(path: &Path) -> bool {
+/// Does the extension say `.lcs`?
+pub fn is_storage(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("lcs"))
+}
+
+/// One value per weight of `layer`, row by row, with the shape and in the order of the tensor that
+/// [`load_model`](crate::import::load_model) reads as this layer: (out, in, row, column) of a convolution, else (out, in), or (in,
+/// out) if `output_axis` is 1.
+pub fn in_file<T: Copy>(layer: &DenseLayer, output_axis: usize, values: &[T]) -> (Vec<usize>, Vec<T>) {
+    let (rows, columns) = (layer.weights.rows, layer.weights.columns);
+    match layer.conv {
+        Some(conv) => (vec![rows, conv.channels, conv.kernel[0], conv.kernel[1]], values.to_vec()),
+        None if output_axis == 1 => {
+            let order = (0..columns).flat_map(|column| (0..rows).map(move |row| row * columns + column));
+            (vec![columns, rows], order.map(|at| values[at]).collect())
+        }
+        None => (vec![rows, columns], values.to_vec()),
+    }
 }
 
 /// Shared if that is likely to be smaller, else as it is.
