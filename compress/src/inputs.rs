@@ -45,14 +45,42 @@ pub struct Tensor {
 
 /// Reads every array of a `.npz` or `.safetensors`, by name; integers become floating point.
 pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
-    let expected = || "the extension .safetensors or .npz".to_string();
-    let mut file = TensorFile::open(path)?.ok_or_else(|| wrong(path, "an unknown kind of file".into(), expected()))?;
+    let mut file = open_tensors(path)?;
     let mut tensors = BTreeMap::new();
     for name in file.names() {
         let array = file.read(&name, "an array")?;
         tensors.insert(name, Tensor { shape: array.shape.clone(), data: array.values(|v| v as f32) });
     }
     Ok(tensors)
+}
+
+/// The same; a value that is not a 32-bit float, as many of 64 bits are not, is an error.
+pub fn load_exact(path: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
+    let mut file = open_tensors(path)?;
+    let mut tensors = BTreeMap::new();
+    for name in file.names() {
+        let array = file.read(&name, "an array")?;
+        let rounded = std::cell::Cell::new(None);
+        let data = array.values(|v| {
+            // from 2^53 on an integer may have been rounded before
+            let exact = v.is_nan() || (f64::from(v as f32) == v && (array.kind.is_float() || v.abs() < 2f64.powi(53)));
+            if !exact && rounded.get().is_none() {
+                rounded.set(Some(v));
+            }
+            v as f32
+        });
+        if let Some(value) = rounded.get() {
+            let expected = "values that are exact as 32-bit floats".to_string();
+            return Err(wrong(path, format!("{value} in tensor {name}"), expected));
+        }
+        tensors.insert(name, Tensor { shape: array.shape.clone(), data });
+    }
+    Ok(tensors)
+}
+
+fn open_tensors(path: &Path) -> Result<TensorFile, Error> {
+    let expected = || "the extension .safetensors or .npz".to_string();
+    TensorFile::open(path)?.ok_or_else(|| wrong(path, "an unknown kind of file".into(), expected()))
 }
 
 /// Reads samples: the first axis counts them, the others are flattened; an array of one axis is one

@@ -1,7 +1,7 @@
 //! The storage file (`.lcs`): named tensors, compressed. Its bytes are described in docs/formats.md.
 //!
-//! A file is a row of blocks, each with a CRC-32 that is checked before anything of it is decoded: a damaged file gives an
-//! error and never wrong values. Reading needs the memory of one block and of what it decodes to at a time.
+//! A file is a row of blocks, each with a CRC-32 that is checked before anything of it is decoded and that goes on from the
+//! one before: a damaged file, or one whose blocks were lost, repeated or moved, gives an error and never wrong values. Reading needs the memory of one block and of what it decodes to at a time.
 
 mod floats;
 mod save;
@@ -109,6 +109,8 @@ fn grid(shape: &[usize]) -> crate::entropy::Grid {
     match shape {
         [] => crate::entropy::Grid { rows: 1, columns: 1 },
         [length] => crate::entropy::Grid { rows: 1, columns: *length },
+        // without values there is nothing to arrange, and the other axes may be of any size
+        _ if shape.contains(&0) => crate::entropy::Grid { rows: 0, columns: 0 },
         [rows, rest @ ..] => crate::entropy::Grid { rows: *rows, columns: rest.iter().product() },
     }
 }
@@ -154,6 +156,8 @@ pub fn write(tensors: &[StoredTensor], method: Method) -> Result<Vec<u8>, Error>
     }
     let mut file = MAGIC.to_vec();
     let mut models = Models::default();
+    // of everything but the CRCs themselves: with them it would forget what came before
+    let mut hasher = crc32fast::Hasher::new();
     for (i, block) in blocks.iter().enumerate() {
         let (stream, bulk) = models.encode(block, method);
         let has_bulk = !bulk.is_empty();
@@ -169,8 +173,8 @@ pub fn write(tensors: &[StoredTensor], method: Method) -> Result<Vec<u8>, Error>
         file.extend(head);
         file.extend(body);
         // the first one's CRC includes the magic
-        let crc = crc32fast::hash(&file[start..]);
-        file.extend(crc.to_le_bytes());
+        hasher.update(&file[start..]);
+        file.extend(hasher.clone().finalize().to_le_bytes());
     }
     Ok(file)
 }
@@ -197,8 +201,8 @@ pub struct Reader<R> {
     block: Option<tensor::Block>,
     last: bool,
     done: bool,
-    /// The bytes that the next CRC is over, before its block.
-    hashed: Vec<u8>,
+    /// Of all bytes so far but the CRCs.
+    hasher: crc32fast::Hasher,
 }
 
 impl<R: Read> Reader<R> {
@@ -212,13 +216,15 @@ impl<R: Read> Reader<R> {
         if magic[3] != MAGIC[3] {
             return Err(damaged(format!("found version {} of the format, expected {}", magic[3], MAGIC[3])));
         }
-        Ok(Reader { input, models: None, block: None, last: false, done: false, hashed: magic })
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&magic);
+        Ok(Reader { input, models: None, block: None, last: false, done: false, hasher })
     }
 
     fn byte(&mut self) -> Result<u8, Error> {
         let mut byte = [0];
         self.input.read_exact(&mut byte).map_err(|_| damaged("found the end of the file, expected another block"))?;
-        self.hashed.push(byte[0]);
+        self.hasher.update(&byte);
         Ok(byte[0])
     }
 
@@ -244,14 +250,11 @@ impl<R: Read> Reader<R> {
         if !whole {
             return Err(damaged("found the end of the file inside a block"));
         }
-        let mut hasher = crc32fast::Hasher::new();
-        hasher.update(&self.hashed);
-        hasher.update(&body);
-        let found = hasher.finalize();
+        self.hasher.update(&body);
+        let found = self.hasher.clone().finalize();
         if found != u32::from_le_bytes(stored) {
             return Err(damaged(format!("found CRC-32 {found:08x} of a block, expected {:08x}", u32::from_le_bytes(stored))));
         }
-        self.hashed.clear();
         if self.last && self.input.read(&mut [0]).map_err(|e| damaged(e.to_string()))? > 0 {
             return Err(damaged("found bytes behind the last block"));
         }

@@ -205,6 +205,7 @@ fn data_that_does_not_fit_is_refused() {
         assert!(error.contains(expected), "{error}");
     };
     fails(&LAYERS.replace("outputs = 24\n", ""), "epochs = 1", "layer a: found no outputs");
+    fails(&LAYERS.replace("outputs = 24\n", "outputs = 1000000000000\n"), "epochs = 1", "layer a: found 1,000,000,000,000 outputs");
     fails(&LAYERS.replace("outputs = 10", "outputs = 9"), "epochs = 1", "found class 9, expected one of the 9 outputs");
     fails(&CONVOLUTION.replace("kernel = [5, 5]", "kernel = [29, 5]"), "epochs = 1", "layer c:");
     fails(LAYERS, "epochs = 1\nrate = 1e30", "a lower rate may help");

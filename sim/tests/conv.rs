@@ -87,6 +87,7 @@ fn a_walk_that_the_hardware_could_not_end_or_that_leaves_its_buffers_is_refused(
     assert_eq!(first(|_, w| w.out_height = 6), format!("{place}out_height is 6, the walk ends at source row 48 of 36"));
     assert_eq!(first(|_, w| w.step_x = 2), format!("{place}out_height is 4, the walk ends at source row 39 of 36"));
     assert_eq!(first(|_, w| w.line_rows = 7), format!("{place}out_height is 4, the walk ends at source row 38 of 36"));
+    assert_eq!(first(|_, w| w.line_rows = 2), format!("{place}line_rows is 2, expected at least run_rows, which is 3"));
     let rule = "16 pixels of them are more than the 36 rows of a buffer";
     let wide = |r: &mut LayerRecord, w: &mut Walk| {
         w.pool = 1;

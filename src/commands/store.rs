@@ -6,7 +6,7 @@ use lacuna_compress::bitstream::{self, Layout};
 use lacuna_compress::config::{Config, LayerConfig};
 use lacuna_compress::error::grouped;
 use lacuna_compress::import::load_model;
-use lacuna_compress::inputs::load_tensors;
+use lacuna_compress::inputs::load_exact;
 use lacuna_compress::model::DenseLayer;
 use lacuna_compress::prune::{prune, Rule};
 use lacuna_compress::quantize::{dequantize, quantize, Quantization};
@@ -106,7 +106,7 @@ pub fn exact(path: &Path, layout: Option<&Path>) -> Result<Vec<StoredTensor>> {
         let bytes = std::fs::read(path).with_context(named)?;
         return bitstream::read(&bytes, &layout).with_context(named);
     }
-    let tensors = load_tensors(path)?;
+    let tensors = load_exact(path)?;
     let stored = tensors.into_iter().map(|(name, t)| StoredTensor { name, shape: t.shape, values: storage::exact(&t.data) });
     Ok(stored.collect())
 }

@@ -22,6 +22,23 @@ fn tensors_are_stored_and_come_back() {
 }
 
 #[test]
+fn values_that_are_no_32_bit_floats_are_refused() {
+    let p = Project::new();
+    let file = |kind: &str, value: [u8; 8]| {
+        let header = format!(r#"{{"w":{{"dtype":"{kind}","shape":[1],"data_offsets":[0,8]}}}}"#);
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &value].concat()
+    };
+    for (kind, value) in [("F64", 0.1f64.to_le_bytes()), ("I64", 16_777_217i64.to_le_bytes()), ("I64", ((1i64 << 53) + 1).to_le_bytes())] {
+        p.write("wide.safetensors", file(kind, value));
+        let texts = ["wide.safetensors", "in tensor w", "expected values that are exact as 32-bit floats"];
+        p.refuses(&["store", "wide.safetensors", "-o", "m.lcs"], &texts);
+        assert!(!p.path("m.lcs").exists());
+    }
+    p.write("wide.safetensors", file("F64", 0.25f64.to_le_bytes()));
+    p.run(&["store", "wide.safetensors", "-o", "m.lcs"]).did_it();
+}
+
+#[test]
 fn a_configuration_reads_what_it_stored() {
     let p = Project::new();
     p.run(&["compress", "-c", "net.toml", "-o", "before.lacuna"]).did_it();

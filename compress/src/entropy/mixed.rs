@@ -68,21 +68,17 @@ struct Line {
     /// Sum of the signs, sum of the magnitudes.
     signs: i32,
     magnitudes: u32,
-    /// Share of the positions, forgetting those long past.
-    recent: u32,
 }
 
 impl Line {
     fn add(&mut self, place: u32, rank: i32) {
         self.ratio.add(rank != 0);
         self.history = self.history << 1 | u32::from(rank != 0);
-        let target = if rank == 0 { 0 } else { ONE };
-        self.recent = (i64::from(self.recent) + (i64::from(target) - i64::from(self.recent)) / 16) as u32;
         if rank != 0 {
             self.last = place + 1;
             self.rank = rank;
             self.signs += rank.signum();
-            self.magnitudes += rank.unsigned_abs();
+            self.magnitudes = self.magnitudes.saturating_add(rank.unsigned_abs());
         }
     }
     /// A class of 0 to 11 of the distance from `place` to the last non-zero.

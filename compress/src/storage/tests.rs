@@ -153,3 +153,53 @@ fn blocks_are_read_one_after_the_other() {
     assert!(reader.next().is_none());
     assert_eq!(read_all(&file[..]).unwrap(), tensors);
 }
+
+/// Where each block of a file ends, by its lengths.
+fn block_ends(file: &[u8]) -> Vec<usize> {
+    let (mut ends, mut at) = (vec![], MAGIC.len());
+    while at < file.len() {
+        let (mut head, mut shift) = (0usize, 0);
+        loop {
+            let byte = file[at];
+            at += 1;
+            head |= usize::from(byte & 127) << shift;
+            shift += 7;
+            if byte < 128 {
+                break;
+            }
+        }
+        at += (head >> 2) + 4;
+        ends.push(at);
+    }
+    ends
+}
+
+#[test]
+fn blocks_that_are_lost_repeated_or_moved_are_an_error() {
+    let tensor = |k: usize| {
+        let codes = (0..BLOCK).map(|i| u16::from(i % 64 == k)).collect();
+        StoredTensor { name: format!("t{k}"), shape: vec![BLOCK], values: Values::Shared { codebook: vec![1.0], codes } }
+    };
+    let tensors = [tensor(0), tensor(1), tensor(2), tensor(3)];
+    let file = write(&tensors, Method::Fast).unwrap();
+    let ends = block_ends(&file);
+    assert_eq!((ends.len(), ends[3]), (4, file.len()));
+    assert_eq!(read_all(&file[..]).unwrap(), tensors);
+    let block = |k: usize| &file[if k == 0 { 0 } else { ends[k - 1] }..ends[k]];
+    for order in [&[0, 2, 3][..], &[0, 1, 3], &[0, 3], &[0, 1, 1, 2, 3], &[0, 2, 1, 3]] {
+        let moved: Vec<u8> = order.iter().flat_map(|k| block(*k)).copied().collect();
+        let error = read_all(&moved[..]).unwrap_err().to_string();
+        assert!(error.contains("CRC-32"), "{order:?}: {error}");
+    }
+}
+
+#[test]
+fn an_empty_tensor_may_have_axes_of_any_size() {
+    for shape in [vec![0, 1 << 40, 1 << 40], vec![3, 0, 1 << 40]] {
+        let tensors = [StoredTensor { name: "none".into(), shape, values: Values::Shared { codebook: vec![], codes: vec![] } }];
+        for method in METHODS {
+            let found = write(&tensors, method).and_then(|file| read_all(&file[..]));
+            assert!(found.is_err() || found.unwrap() == tensors);
+        }
+    }
+}

@@ -105,6 +105,10 @@ impl Network {
     }
 }
 
+/// Most outputs of a layer, and most weights: more than any network that is trained here, and what memory holds.
+const MOST_OUTPUTS: usize = 1 << 20;
+const MOST_WEIGHTS: usize = 1 << 28;
+
 /// The layers of the configuration with random weights, uniform within `sqrt(6 / inputs of a row)` (He et al., 2015), and biases
 /// of 0. Every layer needs `outputs`, and `kernel` if it is a convolution. `inputs` is the size of a sample.
 pub fn initial(config: &Config, inputs: usize) -> Result<Dense, Error> {
@@ -119,6 +123,9 @@ pub fn initial(config: &Config, inputs: usize) -> Result<Dense, Error> {
         let name = layer.label().to_string();
         let fault = |fault: String| Error::Layer { layer: name.clone(), fault };
         let rows = layer.outputs.ok_or_else(|| fault("found no outputs, which training from nothing needs".to_string()))?;
+        if !(1..=MOST_OUTPUTS).contains(&rows) {
+            return Err(fault(format!("found {} outputs, expected 1 to {}", grouped(rows), grouped(MOST_OUTPUTS))));
+        }
         let conv = match (&layer.conv, map) {
             (None, _) => None,
             (Some(_), None) => return Err(fault("found a convolution without a feature map before it".to_string())),
@@ -130,6 +137,10 @@ pub fn initial(config: &Config, inputs: usize) -> Result<Dense, Error> {
             }
         };
         let columns = conv.map_or(before, |conv| conv.patch());
+        if columns > MOST_WEIGHTS / rows {
+            let found = format!("{} outputs of {} inputs each", grouped(rows), grouped(columns));
+            return Err(fault(format!("found {found}, expected at most {} weights", grouped(MOST_WEIGHTS))));
+        }
         let bound = (6.0 / columns as f32).sqrt();
         let data = (0..rows * columns).map(|_| rng.random_range(-bound..bound)).collect();
         let weights = Matrix { rows, columns, data };

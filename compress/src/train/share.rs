@@ -155,6 +155,11 @@ impl Tuning {
         let mut layers = Vec::new();
         for ((layer, codes), centroids) in dense.layers.iter_mut().zip(&self.codes).zip(&self.centroids) {
             let values = slices::values(&centroids.to_dtype(DType::F16)?)?;
+            if let Some(place) = values.iter().position(|v| !v.is_finite()) {
+                let found = slices::values(centroids)?[place];
+                let fault = format!("found shared weight {found}, expected at most 65,504, the largest number of 16 bits");
+                return Err(Error::Layer { layer: layer.name.clone(), fault });
+            }
             let mut used = vec![false; values.len() + 1];
             codes.iter().for_each(|code| used[usize::from(*code)] = true);
             let mut codebook: Vec<f32> = (0..values.len()).filter(|i| used[i + 1] && values[*i] != 0.0).map(|i| values[i]).collect();

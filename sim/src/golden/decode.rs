@@ -122,6 +122,9 @@ fn check_record(arch: &Arch, layer: usize, r: &LayerRecord, before: Option<&Laye
             if let Some((field, found, by, divisor)) = divides.into_iter().find(|d| d.1 % d.3 != 0) {
                 return fault(field, found, format!("expected a multiple of {by}, which is {divisor}"));
             }
+            if walk.runs(r.source_rows) > 1 && walk.line_rows < walk.run_rows {
+                return fault("line_rows", walk.line_rows, format!("expected at least run_rows, which is {}", walk.run_rows));
+            }
             let span = walk.span(r.source_rows);
             if span > arch.act_depth {
                 return fault("out_height", walk.out_height, format!("the walk ends at source row {span} of {}", arch.act_depth));
