@@ -136,9 +136,10 @@ impl Outcome {
         #[derive(serde::Serialize)]
         struct Json<'a> {
             bench: &'a str,
+            command: String,
             rows: &'a [Row],
         }
-        Ok(serde_json::to_string_pretty(&Json { bench, rows: &self.rows })? + "\n")
+        Ok(serde_json::to_string_pretty(&Json { bench, command: format!("lacuna bench {bench}"), rows: &self.rows })? + "\n")
     }
 
     /// The checks that failed.

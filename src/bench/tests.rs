@@ -16,8 +16,8 @@ fn outcome(checks: Vec<Check>) -> Outcome {
 fn json_is_the_name_and_flat_rows_whose_keys_keep_their_order() {
     let text = outcome(vec![]).json("emit").unwrap();
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let expected =
-        serde_json::json!({"bench": "emit", "rows": [{"pes": 64, "seconds": 0.5, "modules": 21}, {"pes": 1, "verilator": false}]});
+    let rows = serde_json::json!([{"pes": 64, "seconds": 0.5, "modules": 21}, {"pes": 1, "verilator": false}]);
+    let expected = serde_json::json!({"bench": "emit", "command": "lacuna bench emit", "rows": rows});
     assert_eq!(read, expected);
     assert!(text.find("pes") < text.find("seconds") && text.find("seconds") < text.find("modules"));
 }
