@@ -6,7 +6,7 @@
 
 use crate::error::{grouped, Error};
 use crate::files::write_whole;
-use crate::import::tensors::{shape_text, TensorFile};
+use crate::import::tensors::{shape_text, Array, TensorFile};
 use flate2::read::MultiGzDecoder;
 use npyz::WriterBuilder;
 use std::collections::BTreeMap;
@@ -45,21 +45,12 @@ pub struct Tensor {
 
 /// Reads every array of a `.npz` or `.safetensors`, by name; integers become floating point.
 pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
-    let mut file = open_tensors(path)?;
-    let mut tensors = BTreeMap::new();
-    for name in file.names() {
-        let array = file.read(&name, "an array")?;
-        tensors.insert(name, Tensor { shape: array.shape.clone(), data: array.values(|v| v as f32) });
-    }
-    Ok(tensors)
+    load_each(path, |_, array| Ok(array.values(|v| v as f32)))
 }
 
 /// The same; a value that is not a 32-bit float, as many of 64 bits are not, is an error.
 pub fn load_exact(path: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
-    let mut file = open_tensors(path)?;
-    let mut tensors = BTreeMap::new();
-    for name in file.names() {
-        let array = file.read(&name, "an array")?;
+    load_each(path, |name, array| {
         let rounded = std::cell::Cell::new(None);
         let data = array.values(|v| {
             // from 2^53 on an integer may have been rounded before
@@ -69,18 +60,24 @@ pub fn load_exact(path: &Path) -> Result<BTreeMap<String, Tensor>, Error> {
             }
             v as f32
         });
-        if let Some(value) = rounded.get() {
-            let expected = "values that are exact as 32-bit floats".to_string();
-            return Err(wrong(path, format!("{value} in tensor {name}"), expected));
+        match rounded.get() {
+            Some(value) => Err(wrong(path, format!("{value} in tensor {name}"), "values that are exact as 32-bit floats".to_string())),
+            None => Ok(data),
         }
-        tensors.insert(name, Tensor { shape: array.shape.clone(), data });
-    }
-    Ok(tensors)
+    })
 }
 
-fn open_tensors(path: &Path) -> Result<TensorFile, Error> {
+/// Every array of a file, its values as `values` makes them of its name and itself.
+fn load_each(path: &Path, values: impl Fn(&str, &Array) -> Result<Vec<f32>, Error>) -> Result<BTreeMap<String, Tensor>, Error> {
     let expected = || "the extension .safetensors or .npz".to_string();
-    TensorFile::open(path)?.ok_or_else(|| wrong(path, "an unknown kind of file".into(), expected()))
+    let mut file = TensorFile::open(path)?.ok_or_else(|| wrong(path, "an unknown kind of file".into(), expected()))?;
+    let mut tensors = BTreeMap::new();
+    for name in file.names() {
+        let array = file.read(&name, "an array")?;
+        let data = values(&name, &array)?;
+        tensors.insert(name, Tensor { shape: array.shape, data });
+    }
+    Ok(tensors)
 }
 
 /// Reads samples: the first axis counts them, the others are flattened; an array of one axis is one

@@ -1,7 +1,8 @@
 //! The storage file (`.lcs`): named tensors, compressed. Its bytes are described in docs/formats.md.
 //!
 //! A file is a row of blocks, each with a CRC-32 that is checked before anything of it is decoded and that goes on from the
-//! one before: a damaged file, or one whose blocks were lost, repeated or moved, gives an error and never wrong values. Reading needs the memory of one block and of what it decodes to at a time.
+//! one before: a damaged file, or one whose blocks were lost, repeated or moved, gives an error and never wrong values. Reading
+//! needs the memory of one block and of what it decodes to at a time.
 
 mod floats;
 mod save;
@@ -107,10 +108,10 @@ impl StoredTensor {
 
 fn grid(shape: &[usize]) -> crate::entropy::Grid {
     match shape {
-        [] => crate::entropy::Grid { rows: 1, columns: 1 },
-        [length] => crate::entropy::Grid { rows: 1, columns: *length },
         // without values there is nothing to arrange, and the other axes may be of any size
         _ if shape.contains(&0) => crate::entropy::Grid { rows: 0, columns: 0 },
+        [] => crate::entropy::Grid { rows: 1, columns: 1 },
+        [length] => crate::entropy::Grid { rows: 1, columns: *length },
         [rows, rest @ ..] => crate::entropy::Grid { rows: *rows, columns: rest.iter().product() },
     }
 }

@@ -259,7 +259,7 @@ impl Models {
         let count = shape.iter().try_fold(1usize, |all, axis| all.checked_mul(*axis)).filter(|c| *c <= MOST_VALUES);
         let count = count.ok_or_else(inconsistent)?;
         // an empty tensor may have any other axes
-        let grid = if count == 0 { Grid { rows: 0, columns: 0 } } else { grid(&shape) };
+        let grid = grid(&shape);
         let values = match form {
             Form::SharedMixed | Form::SharedHuffman | Form::SharedFast => {
                 let size = self.bytes.number(coder, 0);

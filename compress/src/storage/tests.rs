@@ -198,8 +198,8 @@ fn an_empty_tensor_may_have_axes_of_any_size() {
     for shape in [vec![0, 1 << 40, 1 << 40], vec![3, 0, 1 << 40]] {
         let tensors = [StoredTensor { name: "none".into(), shape, values: Values::Shared { codebook: vec![], codes: vec![] } }];
         for method in METHODS {
-            let found = write(&tensors, method).and_then(|file| read_all(&file[..]));
-            assert!(found.is_err() || found.unwrap() == tensors);
+            let file = write(&tensors, method).unwrap();
+            assert_eq!(read_all(&file[..]).unwrap(), tensors);
         }
     }
 }
