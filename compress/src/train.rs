@@ -16,6 +16,7 @@ pub mod optimize;
 pub mod patches;
 pub mod products;
 pub mod progress;
+pub mod rename;
 pub mod retrain;
 pub mod schedule;
 pub mod share;

@@ -50,6 +50,22 @@ impl Labeled {
         Labeled::new(samples, load_labels(&labels)?, &labels)
     }
 
+    /// Every sample at each of the places that `augment` may shift it to, none turned: what a network makes of them says more
+    /// about it than what it makes of the samples alone.
+    pub fn at_every_place(&self, augment: &Augment) -> Labeled {
+        let reach = augment.shift as isize;
+        let places: Vec<[isize; 2]> = (-reach..=reach).flat_map(|down| (-reach..=reach).map(move |right| [down, right])).collect();
+        let (count, size) = (self.samples.count * places.len(), self.samples.size);
+        let mut data = vec![0f32; count * size];
+        let mut labels = Vec::with_capacity(count);
+        let all = (0..self.samples.count).flat_map(|i| places.iter().map(move |place| (i, place)));
+        for ((i, place), out) in all.zip(data.chunks_exact_mut(size.max(1))) {
+            augment.shifted(self.samples.sample(i), out, *place);
+            labels.push(self.labels[i]);
+        }
+        Labeled { samples: Samples { count, size, data }, labels }
+    }
+
     /// The samples of `range` as a tensor (samples, values).
     pub fn tensor(&self, range: std::ops::Range<usize>) -> Result<Tensor, Error> {
         let size = self.samples.size;
@@ -93,21 +109,26 @@ impl Augment {
     fn apply(&self, image: &[f32], out: &mut [f32], rng: &mut ChaCha8Rng) {
         let [_, height, width] = self.image;
         let mut shift = || rng.random_range(0..=2 * self.shift) as isize - self.shift as isize;
-        let (down, right) = (shift(), shift());
-        let angle = if self.rotate > 0.0 { rng.random_range(-self.rotate..self.rotate).to_radians() as f32 } else { 0.0 };
+        let place = [shift(), shift()];
+        if self.rotate == 0.0 {
+            return self.shifted(image, out, place);
+        }
+        let angle = rng.random_range(-self.rotate..self.rotate).to_radians() as f32;
         for (map, out) in image.chunks_exact(height * width).zip(out.chunks_exact_mut(height * width)) {
-            if self.rotate > 0.0 {
-                turn(map, out, [height, width], angle, [down as f32, right as f32]);
-                continue;
-            }
+            turn(map, out, [height, width], angle, place.map(|pixels| pixels as f32));
+        }
+    }
+
+    /// Moves one image down and to the right into `out`, which is zero.
+    fn shifted(&self, image: &[f32], out: &mut [f32], [down, right]: [isize; 2]) {
+        let [_, height, width] = self.image;
+        let (to, source) = if right >= 0 { (right as usize, 0) } else { (0, right.unsigned_abs()) };
+        let length = width.saturating_sub(right.unsigned_abs());
+        for (map, out) in image.chunks_exact(height * width).zip(out.chunks_exact_mut(height * width)) {
             for row in 0..height {
-                let Some(from) = row.checked_add_signed(-down).filter(|r| *r < height) else { continue };
-                let (to, source) = if right >= 0 { (right as usize, 0) } else { (0, right.unsigned_abs()) };
-                let length = width.saturating_sub(right.unsigned_abs());
-                if length > 0 {
-                    let from = from * width + source;
-                    out[row * width + to..][..length].copy_from_slice(&map[from..from + length]);
-                }
+                let Some(from) = row.checked_add_signed(-down).filter(|r| *r < height && length > 0) else { continue };
+                let from = from * width + source;
+                out[row * width + to..][..length].copy_from_slice(&map[from..from + length]);
             }
         }
     }
@@ -173,4 +194,31 @@ pub fn order(count: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
     let mut order: Vec<u32> = (0..count as u32).collect();
     order.shuffle(rng);
     order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_one_that_training_may_shift_to_and_none_is_missing() {
+        let augment = Augment { image: [2, 2, 3], shift: 1, rotate: 0.0 };
+        let image: Vec<f32> = (1..=12).map(|v| v as f32).collect();
+        let labeled = Labeled { samples: Samples { count: 1, size: 12, data: image.clone() }, labels: vec![7] };
+        let all = labeled.at_every_place(&augment);
+        assert_eq!((all.samples.count, all.labels.as_slice()), (9, [7; 9].as_slice()));
+        let places: Vec<&[f32]> = (0..9).map(|i| all.samples.sample(i)).collect();
+        assert_eq!(places[4], image);
+        // up and to the left: both channels lose a row and a column
+        assert_eq!(places[0], [5.0, 6.0, 0.0, 0.0, 0.0, 0.0, 11.0, 12.0, 0.0, 0.0, 0.0, 0.0]);
+        // down
+        assert_eq!(places[7], [0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 7.0, 8.0, 9.0]);
+        let mut seen = [false; 9];
+        for epoch in 0..200 {
+            let (tensor, _) = labeled.batch(&[0], Some(&augment), &mut epoch_rng(1, 0, epoch, 0)).unwrap();
+            let values: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
+            seen[places.iter().position(|place| *place == values).unwrap()] = true;
+        }
+        assert_eq!(seen, [true; 9]);
+    }
 }

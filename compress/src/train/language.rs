@@ -20,12 +20,14 @@ use super::checkpoint::{self, config_hash, Header};
 use super::lstm::{RecurrentVariables, Shape};
 use super::optimize::{Adam, Optimizer};
 use super::progress::Progress;
+use super::rename::Speakers;
 use super::schedule::{cubic_density, Schedule};
-use super::text::Parts;
+use super::text::{Parts, HELD_OUT};
 use crate::error::Error;
 use crate::model::Recurrent;
 use candle_core::Tensor;
 use epoch::{Epoch, Teacher};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +40,7 @@ pub struct Trained {
     pub network: Recurrent,
     /// Share of weights kept of the LSTM layers' matrices.
     pub density: f64,
-    /// Bits per symbol of the held-out text.
+    /// Bits per symbol of the held-out text; of the end of what it was trained on, if nothing is held out.
     pub held_out: f64,
     /// Time of this part, all runs of it together.
     pub seconds: f64,
@@ -63,8 +65,8 @@ pub fn train(
     let network = RecurrentVariables::new(&shape, settings.seed)?;
     // what the result of this part depends on
     let key = config_hash(&(&LanguageSettings { prune: None, ..settings.clone() }, parts.train, parts.held_out, symbols))?;
-    let masks = vec![None; network.named().len()];
-    let mut part = Part { settings, parts, network, masks, teacher: None, key, folder };
+    let mut part = Part::new(settings, parts, network, folder);
+    part.key = key;
     part.run("dense", 0, settings.dense, progress, |_, _, _| Ok(None))
 }
 
@@ -83,19 +85,24 @@ pub fn prune(
     if let Some(bad) = [parts.train, parts.held_out].concat().iter().find(|s| **s as usize >= network.symbols()) {
         return Err(Error::Training(format!("found symbol {bad} in the text, expected those of the network, below {}", network.symbols())));
     }
-    let teacher = match prune.distill > 0.0 {
-        true => Some(Teacher::new(&network, parts.train, settings.streams, settings.steps, prune.distill)?),
-        false => None,
-    };
     let values: BTreeMap<String, Vec<u8>> = network
         .named()
         .into_iter()
         .map(|(name, var)| Ok((name, super::slices::values(&var)?.iter().flat_map(|v| v.to_le_bytes()).collect())))
         .collect::<Result<_, Error>>()?;
-    let mut key = config_hash(&(&settings.seed, settings.streams, settings.steps, settings.clip, &values, parts.train, parts.held_out))?;
+    let mut key = config_hash(&(
+        &settings.seed,
+        settings.streams,
+        settings.steps,
+        settings.clip,
+        settings.rename,
+        &values,
+        parts.train,
+        parts.held_out,
+    ))?;
     let how = PruneSettings { stage: vec![], ..prune.clone() };
-    let masks = vec![None; network.named().len()];
-    let mut part = Part { settings, parts, network, masks, teacher, key: String::new(), folder };
+    let mut part = Part::new(settings, parts, network, folder);
+    part.teacher = (prune.distill > 0.0).then(|| RecurrentVariables::from_model(dense)).transpose()?;
     let (mut before, mut all) = (1.0, vec![]);
     for (number, stage) in prune.stage.iter().enumerate() {
         // of the stages before too
@@ -118,7 +125,8 @@ struct Part<'a> {
     parts: &'a Parts<'a>,
     network: RecurrentVariables,
     masks: Vec<Option<Tensor>>,
-    teacher: Option<Teacher>,
+    speakers: Option<Speakers>,
+    teacher: Option<RecurrentVariables>,
     /// Of the checkpoint.
     key: String,
     folder: Checkpoints<'a>,
@@ -127,7 +135,28 @@ struct Part<'a> {
 /// Changes of the masks in an epoch.
 const CHANGES: usize = 8;
 
-impl Part<'_> {
+impl<'a> Part<'a> {
+    fn new(settings: &'a LanguageSettings, parts: &'a Parts<'a>, network: RecurrentVariables, folder: Checkpoints<'a>) -> Part<'a> {
+        let speakers = (settings.rename > 0.0).then(|| Speakers::new(parts.vocabulary, parts.train, settings.rename));
+        let masks = vec![None; network.named().len()];
+        Part { settings, parts, network, masks, speakers, teacher: None, key: String::new(), folder }
+    }
+
+    /// Bits per symbol of what is held out.
+    fn judged(&self) -> Result<f64, Error> {
+        let text = match self.parts {
+            Parts { held_out: [], train, .. } => &train[train.len() - train.len() * HELD_OUT / 100..],
+            parts => parts.held_out,
+        };
+        bits_in_streams(&self.network, text, HELD_OUT_STREAMS, self.settings.steps)
+    }
+
+    /// What the teacher says of a text; `None` without one.
+    fn taught(&self, text: &[u32]) -> Result<Option<Teacher>, Error> {
+        let (settings, share) = (self.settings, self.settings.prune.as_ref().map_or(0.0, |p| p.distill));
+        self.teacher.as_ref().map(|t| Teacher::new(t, text, settings.streams, settings.steps, share)).transpose()
+    }
+
     fn file(&self, name: &str) -> Option<PathBuf> {
         Some(self.folder?.join(format!("{}.safetensors", name.replace(' ', "-"))))
     }
@@ -157,9 +186,17 @@ impl Part<'_> {
         let mut trained = header.figures.get("symbols").copied().unwrap_or(0.0);
         let mut seconds = header.figures.get("seconds").copied().unwrap_or(0.0);
         let mut held_out = header.figures.get("held_out").copied();
+        let mut text = Cow::Borrowed(self.parts.train);
+        let mut taught = None;
         for epoch in header.epoch..phase.epochs {
             let start = std::time::Instant::now();
-            let mut run = Epoch::new(self.settings, self.parts.train, [number, epoch])?;
+            if let Some(speakers) = &self.speakers {
+                text = Cow::Owned(speakers.renamed(self.parts.train, self.settings.seed, [number, epoch]));
+            }
+            if taught.is_none() || self.speakers.is_some() {
+                taught = self.taught(&text)?;
+            }
+            let mut run = Epoch::new(self.settings, &text, [number, epoch])?;
             progress.epoch_started(name, epoch, phase.epochs, run.batches);
             let mut loss = 0.0;
             for batch in 0..run.batches {
@@ -171,13 +208,13 @@ impl Part<'_> {
                     }
                 }
                 adam.set_rate(phase.rate * Schedule::Cosine.at(done * phase.epochs as f64, phase.epochs));
-                let (of_batch, grads) = run.gradients(&self.network, self.teacher.as_ref(), phase.dropout)?;
+                let (of_batch, grads) = run.gradients(&self.network, taught.as_ref(), phase.dropout)?;
                 adam.step(&vars, &grads, &self.masks)?;
                 loss += of_batch;
                 progress.step(batch, of_batch);
             }
             trained += run.symbols() as f64;
-            let error = bits_in_streams(&self.network, self.parts.held_out, HELD_OUT_STREAMS, self.settings.steps)?;
+            let error = self.judged()?;
             held_out = Some(error);
             seconds += start.elapsed().as_secs_f64();
             progress.epoch_ended(epoch, loss / run.batches.max(1) as f64, error);
@@ -190,7 +227,7 @@ impl Part<'_> {
         }
         let held_out = match held_out {
             Some(held_out) => held_out,
-            None => bits_in_streams(&self.network, self.parts.held_out, HELD_OUT_STREAMS, self.settings.steps)?,
+            None => self.judged()?,
         };
         let density = density(&self.masks)?;
         Ok(Trained { network: self.network.to_model()?, density, held_out, seconds, speed: trained / seconds.max(1e-9) })

@@ -6,8 +6,8 @@ use std::path::Path;
 
 /// Share of the text that is trained on, in percent; the rest is measured, once.
 const TRAINED: usize = 90;
-/// Share of that at its end which is kept from training, in percent: choices are made on it.
-const HELD_OUT: usize = 5;
+/// Share of that at its end which is kept from training if nothing else is said, in percent: choices are made on it.
+pub const HELD_OUT: usize = 5;
 /// Fewer symbols than this leave nothing to learn in one of the parts.
 const LEAST: usize = 200;
 
@@ -23,6 +23,8 @@ pub struct Text {
 /// Parts of a text, in its order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parts<'a> {
+    /// Character of each symbol.
+    pub vocabulary: &'a [char],
     pub train: &'a [u32],
     /// For every choice.
     pub held_out: &'a [u32],
@@ -68,16 +70,17 @@ impl Text {
         Ok(Text { vocabulary: characters.into_iter().flatten().collect(), symbols })
     }
 
-    /// The first 90 %, of which the last 5 % are held out, and the last 10 %. Errors: a text of fewer than 200 characters.
-    pub fn parts(&self, path: &Path) -> Result<Parts<'_>, Error> {
+    /// The first 90 %, of which the last `held_out` percent are held out, and the last 10 %. Errors: a text of fewer than 200
+    /// characters.
+    pub fn parts(&self, path: &Path, held_out: usize) -> Result<Parts<'_>, Error> {
         let all = self.symbols.len();
         if all < LEAST {
             let (found, expected) = (format!("{all} characters"), format!("at least {LEAST}"));
             return Err(Error::Format { path: path.to_path_buf(), found, expected });
         }
         let (first, test) = self.symbols.split_at(all * TRAINED / 100);
-        let (train, held_out) = first.split_at(first.len() - first.len() * HELD_OUT / 100);
-        Ok(Parts { train, held_out, test })
+        let (train, held_out) = first.split_at(first.len() - first.len() * held_out.min(100) / 100);
+        Ok(Parts { vocabulary: &self.vocabulary, train, held_out, test })
     }
 }
 
@@ -92,7 +95,7 @@ mod tests {
         let back: String = text.symbols.iter().map(|s| text.vocabulary[*s as usize]).collect();
         assert_eq!(back, words);
         assert!(text.vocabulary.windows(2).all(|pair| pair[0] < pair[1]));
-        let parts = text.parts(Path::new("words")).unwrap();
+        let parts = text.parts(Path::new("words"), HELD_OUT).unwrap();
         assert_eq!([parts.train, parts.held_out, parts.test].concat(), text.symbols);
         assert_eq!(parts.test.len(), text.symbols.len() - text.symbols.len() * 90 / 100);
     }
@@ -112,6 +115,6 @@ mod tests {
         assert!(lacking.contains("'a', character 0"), "{lacking}");
         let twice = Text::load(&text, Some(&file("x.json", r#"{"a": 1, "b": 1}"#))).unwrap_err().to_string();
         assert!(twice.contains("each of 0 to 1 once"), "{twice}");
-        assert!(Text::new("short").parts(&text).unwrap_err().to_string().contains("5 characters"));
+        assert!(Text::new("short").parts(&text, HELD_OUT).unwrap_err().to_string().contains("5 characters"));
     }
 }

@@ -20,11 +20,21 @@ pub struct LanguageSettings {
     pub streams: usize,
     /// Symbols of each between two changes of the weights: gradients flow back no further.
     pub steps: usize,
+    /// Percent of what may be trained on that are held out at its end, for choices; 0 trains on all of it.
+    #[serde(default = "held_out")]
+    pub held_out: usize,
+    /// Share of the names of a play's speakers that are exchanged for invented ones, others in every epoch.
+    #[serde(default)]
+    pub rename: f32,
     /// Most that the norm of all gradients together may be.
     pub clip: f64,
     pub dense: Phase,
     #[serde(default)]
     pub prune: Option<PruneSettings>,
+}
+
+fn held_out() -> usize {
+    crate::train::text::HELD_OUT
 }
 
 /// A part of a training, with Adam and a rate that falls with half a cosine.
@@ -105,6 +115,12 @@ impl LanguageSettings {
         }
         if self.clip <= 0.0 || !self.clip.is_finite() {
             return wrong("clip", self.clip.to_string(), "more than 0");
+        }
+        if self.held_out > 50 {
+            return wrong("held_out", self.held_out.to_string(), "0 to 50 percent");
+        }
+        if !(0.0..=1.0).contains(&self.rename) {
+            return wrong("rename", self.rename.to_string(), "0 to 1");
         }
         let stages = self.prune.iter().flat_map(|p| p.stage.iter().map(|s| (s.name(), s.phase())));
         for (name, phase) in std::iter::once(("dense".to_string(), self.dense)).chain(stages) {

@@ -3,7 +3,7 @@ use crate::import::load_recurrent;
 use crate::model::Candidate;
 use crate::recurrent::{prune as prune_once, Density, Pruning};
 use crate::train::progress::Silent;
-use crate::train::text::Text;
+use crate::train::text::{Text, HELD_OUT};
 
 const PES: usize = 4;
 
@@ -23,6 +23,8 @@ fn settings() -> LanguageSettings {
         peepholes: false,
         streams: 4,
         steps: 16,
+        held_out: HELD_OUT,
+        rename: 0.0,
         clip: 1.0,
         dense: Phase { epochs: 3, rate: 2e-2, dropout: 0.1 },
         prune: Some(PruneSettings {
@@ -59,7 +61,7 @@ impl Progress for Killed {
 #[test]
 fn training_learns_and_a_break_changes_nothing() {
     let (text, settings) = (text(), settings());
-    let parts = text.parts(Path::new("text")).unwrap();
+    let parts = text.parts(Path::new("text"), HELD_OUT).unwrap();
     let symbols = text.vocabulary.len();
     let dense = train(&settings, &parts, symbols, None, &mut Silent).unwrap();
     assert!(dense.held_out < 0.75 * (symbols as f64).log2(), "{}", dense.held_out);
@@ -87,7 +89,7 @@ fn training_learns_and_a_break_changes_nothing() {
 #[test]
 fn every_pe_keeps_as_many_weights_and_none_comes_back() {
     let (text, settings) = (text(), settings());
-    let parts = text.parts(Path::new("text")).unwrap();
+    let parts = text.parts(Path::new("text"), HELD_OUT).unwrap();
     for share in [Share::Uniform, Share::Magnitude, Share::Relative] {
         let mut settings = settings.clone();
         settings.prune.as_mut().unwrap().share = share;
