@@ -2,8 +2,10 @@
 //!
 //! A file is a row of blocks, each with a CRC-32 that is checked before anything of it is decoded and that goes on from the
 //! one before: a damaged file, or one whose blocks were lost, repeated or moved, gives an error and never wrong values. Reading
-//! needs the memory of one block and of what it decodes to at a time.
+//! needs the memory of one block and of what it decodes to at a time, and a block decodes to no more than its bytes pay for
+//! ([`budget`]).
 
+mod budget;
 mod floats;
 mod save;
 mod share;
@@ -14,6 +16,8 @@ pub use save::{exact, in_file, is_storage, save_stored, save_tensors};
 pub use stats::{tensor_stats, TensorStats};
 
 use crate::error::{grouped, Error};
+use budget::Budget;
+use std::collections::BTreeSet;
 use std::io::Read;
 use tensor::Models;
 
@@ -25,6 +29,8 @@ pub const MOST_VALUES: usize = 1 << 28;
 const BLOCK: usize = 1 << 20;
 /// Positions up to which [`Method::Auto`] takes the smallest form.
 pub const MOST_MIXED: usize = 6 << 20;
+/// Positions from which on no tensor is in mixed contexts: they take a second for two million.
+const NO_MIXED: usize = 1 << 24;
 
 /// A tensor with its name, in C order (last index fastest).
 #[derive(Clone, Debug, PartialEq)]
@@ -126,9 +132,11 @@ pub enum Method {
     Huffman,
     /// Adaptive coding of gaps and codes.
     Fast,
-    /// Mixed contexts: the smallest and slowest.
+    /// Mixed contexts: the smallest and slowest; above 16 million positions the fast one, too.
     Mixed,
 }
+
+const TWICE: &str = "found the name twice, expected it once";
 
 fn damaged(what: impl Into<String>) -> Error {
     Error::Damaged(what.into())
@@ -136,11 +144,11 @@ fn damaged(what: impl Into<String>) -> Error {
 
 /// The bytes of a file with `tensors`.
 pub fn write(tensors: &[StoredTensor], method: Method) -> Result<Vec<u8>, Error> {
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for tensor in tensors {
         tensor.check()?;
         if !names.insert(&tensor.name) {
-            return Err(Error::Stored { tensor: tensor.name.clone(), fault: "found the name twice, expected it once".to_string() });
+            return Err(Error::Stored { tensor: tensor.name.clone(), fault: TWICE.to_string() });
         }
     }
     let mut blocks: Vec<&[StoredTensor]> = Vec::new();
@@ -159,8 +167,12 @@ pub fn write(tensors: &[StoredTensor], method: Method) -> Result<Vec<u8>, Error>
     let mut models = Models::default();
     // of everything but the CRCs themselves: with them it would forget what came before
     let mut hasher = crc32fast::Hasher::new();
+    let mut budget = Budget::default();
+    budget.add_bytes(file.len());
     for (i, block) in blocks.iter().enumerate() {
-        let (stream, bulk) = models.encode(block, method);
+        let (mut stream, bulk) = models.encode(block, method);
+        let missing = budget.write(block, stream.len() + bulk.len())?;
+        stream.resize(stream.len() + missing, 0);
         let has_bulk = !bulk.is_empty();
         let mut body = Vec::with_capacity(stream.len() + bulk.len() + 10);
         if has_bulk {
@@ -171,6 +183,7 @@ pub fn write(tensors: &[StoredTensor], method: Method) -> Result<Vec<u8>, Error>
         let mut head = Vec::new();
         put_number(&mut head, (body.len() as u64) << 2 | u64::from(has_bulk) << 1 | u64::from(i + 1 == blocks.len()));
         let start = if i == 0 { 0 } else { file.len() };
+        budget.add_bytes(head.len() + body.len());
         file.extend(head);
         file.extend(body);
         // the first one's CRC includes the magic
@@ -204,6 +217,8 @@ pub struct Reader<R> {
     done: bool,
     /// Of all bytes so far but the CRCs.
     hasher: crc32fast::Hasher,
+    budget: Budget,
+    names: BTreeSet<String>,
 }
 
 impl<R: Read> Reader<R> {
@@ -219,13 +234,16 @@ impl<R: Read> Reader<R> {
         }
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&magic);
-        Ok(Reader { input, models: None, block: None, last: false, done: false, hasher })
+        let mut budget = Budget::default();
+        budget.add_bytes(magic.len());
+        Ok(Reader { input, models: None, block: None, last: false, done: false, hasher, budget, names: BTreeSet::new() })
     }
 
     fn byte(&mut self) -> Result<u8, Error> {
         let mut byte = [0];
         self.input.read_exact(&mut byte).map_err(|_| damaged("found the end of the file, expected another block"))?;
         self.hasher.update(&byte);
+        self.budget.add_bytes(1);
         Ok(byte[0])
     }
 
@@ -252,6 +270,7 @@ impl<R: Read> Reader<R> {
             return Err(damaged("found the end of the file inside a block"));
         }
         self.hasher.update(&body);
+        self.budget.add_bytes(body.len());
         let found = self.hasher.clone().finalize();
         if found != u32::from_le_bytes(stored) {
             return Err(damaged(format!("found CRC-32 {found:08x} of a block, expected {:08x}", u32::from_le_bytes(stored))));
@@ -265,7 +284,10 @@ impl<R: Read> Reader<R> {
     fn advance(&mut self) -> Result<Option<StoredTensor>, Error> {
         loop {
             if let Some(block) = &mut self.block {
-                if let Some(tensor) = self.models.get_or_insert_default().decode(block)? {
+                if let Some(tensor) = self.models.get_or_insert_default().decode(block, &mut self.budget)? {
+                    if !self.names.insert(tensor.name.clone()) {
+                        return Err(Error::Stored { tensor: tensor.name, fault: TWICE.to_string() });
+                    }
                     return Ok(Some(tensor));
                 }
                 self.block = None;

@@ -16,6 +16,7 @@ mod ese_fit;
 mod ese_scale;
 mod fc8;
 mod fit;
+#[cfg(feature = "train")]
 mod granularity;
 mod hardware;
 mod kws;
@@ -94,7 +95,7 @@ pub enum Bench {
     EseFit,
     /// A layer of 25,088 x 4,096: time and memory of compression for 64 PEs, k-means beside scikit-learn's
     Big,
-    /// Grains of pruning: error, cost of the index, and cycles
+    /// Grains of pruning with retraining: error, cost of the index, and cycles; needs a build with the feature `train`
     Granularity,
     /// LeNet-300-100 and LeNet-5 trained, pruned with retraining, shared and coded; most of an hour
     Deep,
@@ -147,7 +148,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::EseScale => ese_scale::run()?,
         Bench::EseFit => ese_fit::run()?,
         Bench::Big => big::run()?,
+        #[cfg(feature = "train")]
         Bench::Granularity => granularity::run(&args.data)?,
+        #[cfg(not(feature = "train"))]
+        Bench::Granularity => return Err(crate::commands::without_training("bench granularity")),
         #[cfg(feature = "train")]
         Bench::Deep => deep::run(&args.data, args.keep.as_deref(), args.only.as_deref())?,
         #[cfg(not(feature = "train"))]

@@ -34,14 +34,8 @@ pub fn run(args: &DecompressArgs) -> Result<ExitCode> {
             write_whole(&args.output, &bitstream::write(&tensors).with_context(named)?)?;
         }
         "safetensors" => {
-            // the header comes first and says what is in the file: once through for it, once more for the values
-            let mut shapes = Vec::new();
-            for tensor in Reader::new(open()?).with_context(named)? {
-                let tensor = tensor.with_context(named)?;
-                shapes.push((tensor.name, tensor.shape));
-            }
-            dense(&args.output, &shapes, Reader::new(open()?).with_context(named)?).with_context(named)?;
-            term::note(term::count(shapes.len(), "tensor"));
+            let count = dense(&args.output, Reader::new(open()?).with_context(named)?).with_context(named)?;
+            term::note(term::count(count, "tensor"));
         }
         _ => bail!("{}: found another extension, expected .safetensors or .net", args.output.display()),
     }
@@ -50,30 +44,35 @@ pub fn run(args: &DecompressArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Tensor after tensor into a file that has its name only when it is whole.
-fn dense(path: &Path, shapes: &[(String, Vec<usize>)], tensors: Reader<impl std::io::Read>) -> Result<()> {
+/// Tensor after tensor into a file that has its name only when it is whole; returns how many there are.
+fn dense(path: &Path, tensors: Reader<impl std::io::Read>) -> Result<usize> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let scratch = Scratch::new(folder)?;
+    // the header comes first, and what it says is known last
+    let (values, whole) = (scratch.path().join("values"), scratch.path().join("dense"));
+    let mut out = BufWriter::new(File::create(&values)?);
     let mut header = serde_json::Map::new();
     let mut end = 0usize;
-    for (name, shape) in shapes {
+    for tensor in tensors {
+        let tensor = tensor?;
         let first = end;
-        end += 4 * shape.iter().product::<usize>();
-        header.insert(name.clone(), serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [first, end] }));
+        end += 4 * tensor.values.len();
+        header.insert(tensor.name, serde_json::json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [first, end] }));
+        for value in tensor.values.dense() {
+            out.write_all(&value.to_le_bytes())?;
+        }
     }
+    out.flush()?;
+    let count = header.len();
     let mut header = serde_json::to_string(&header)?;
     while header.len() % 8 > 0 {
         header.push(' ');
     }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let scratch = Scratch::new(folder)?;
-    let temporary = scratch.path().join("dense");
-    let mut out = BufWriter::new(File::create(&temporary)?);
+    let mut out = File::create(&whole)?;
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(header.as_bytes())?;
-    for tensor in tensors {
-        for value in tensor?.values.dense() {
-            out.write_all(&value.to_le_bytes())?;
-        }
-    }
-    out.into_inner().map_err(|e| e.into_error())?.sync_all()?;
-    std::fs::rename(&temporary, path).with_context(|| path.display().to_string())
+    std::io::copy(&mut File::open(&values)?, &mut out)?;
+    out.sync_all()?;
+    std::fs::rename(&whole, path).with_context(|| path.display().to_string())?;
+    Ok(count)
 }

@@ -1,10 +1,11 @@
 //! `lacuna store`: a network becomes a storage file.
 
 use crate::{staged, term};
-use anyhow::{bail, Context, Result};
+use anyhow::{anyhow, bail, Context, Result};
 use lacuna_compress::bitstream::{self, Layout};
 use lacuna_compress::config::{Config, LayerConfig};
 use lacuna_compress::error::grouped;
+use lacuna_compress::files::read_any_container;
 use lacuna_compress::import::load_model;
 use lacuna_compress::inputs::load_exact;
 use lacuna_compress::model::DenseLayer;
@@ -106,9 +107,21 @@ pub fn exact(path: &Path, layout: Option<&Path>) -> Result<Vec<StoredTensor>> {
         let bytes = std::fs::read(path).with_context(named)?;
         return bitstream::read(&bytes, &layout).with_context(named);
     }
-    let tensors = load_exact(path)?;
+    let tensors = load_exact(path).map_err(|error| match container(path) {
+        Some(kind) => anyhow!(
+            "{}: found a container of {kind}, expected a storage file (.lcs), a bitstream (.net) or tensors (.safetensors, .npz); \
+             lacuna inspect shows what a container holds",
+            path.display()
+        ),
+        None => error.into(),
+    })?;
     let stored = tensors.into_iter().map(|(name, t)| StoredTensor { name, shape: t.shape, values: storage::exact(&t.data) });
     Ok(stored.collect())
+}
+
+/// What the container at `path` holds, if it is one.
+fn container(path: &Path) -> Option<&'static str> {
+    read_any_container(path).ok().map(|model| model.kind())
 }
 
 /// The layers of a configuration, pruned and shared.

@@ -2,6 +2,7 @@
 
 use super::binary::BitCoder;
 use super::mixing::{Learning, Predictor};
+use std::collections::HashMap;
 
 /// Text and small numbers, byte by byte.
 #[derive(Clone)]
@@ -9,9 +10,11 @@ pub struct ByteModel {
     predictor: Predictor,
     /// The last bytes, the newest lowest.
     past: u32,
-    /// The byte after each of the last two bytes, so far.
+    /// All bytes so far.
     seen: Vec<u8>,
-    /// Where the text before the last four bytes occurred last.
+    /// Behind the last occurrence of each three bytes in a row.
+    behind: HashMap<[u8; 3], usize>,
+    /// What the text goes on from, where its last three bytes or more occurred before; 0 if nowhere.
     matching: usize,
 }
 
@@ -28,7 +31,7 @@ impl ByteModel {
     pub fn new() -> ByteModel {
         let learning = Learning { rate: 60, start: 300, limit: 250, prior: 2, sum: 20 };
         let predictor = Predictor::new(5, 0, &[1, 256], learning);
-        let mut model = ByteModel { predictor, past: 0, seen: Vec::new(), matching: 0 };
+        let mut model = ByteModel { predictor, past: 0, seen: Vec::new(), behind: HashMap::new(), matching: 0 };
         for byte in TYPICAL {
             model.byte(&mut super::binary::Cost::default(), *byte);
         }
@@ -54,17 +57,11 @@ impl ByteModel {
         let byte = node as u8;
         self.past = self.past << 8 | u32::from(byte);
         self.seen.push(byte);
-        let end = self.seen.len();
-        self.matching = if predicted == Some(byte) {
-            self.matching + 1
-        } else {
-            let tail = |n: usize| (n..end).rev().find(|at| self.seen[at - n..*at] == self.seen[end - n..]);
-            if end > 3 {
-                tail(3).unwrap_or(0)
-            } else {
-                0
-            }
+        let before = match self.seen[..] {
+            [.., a, b, c] => self.behind.insert([a, b, c], self.seen.len()),
+            _ => None,
         };
+        self.matching = if predicted == Some(byte) { self.matching + 1 } else { before.unwrap_or(0) };
         byte
     }
 

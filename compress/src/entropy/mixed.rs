@@ -156,6 +156,7 @@ impl MixedModel {
     /// it. Decoding fills `ranks`, which is as long as the matrix whatever it holds.
     pub fn code(&mut self, coder: &mut impl BitCoder, grid: Grid, ranks: &mut [i32], negative: u32, positive: u32, tuning: Tuning) {
         if negative + positive == 0 || ranks.is_empty() {
+            ranks.fill(0);
             return;
         }
         let (rows, columns) = if tuning.transposed { (grid.columns, grid.rows) } else { (grid.rows, grid.columns) };

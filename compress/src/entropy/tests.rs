@@ -58,7 +58,6 @@ fn mixed_gives_every_matrix_back() {
     for (grid, ranks, negative, positive, tuning) in &signed {
         // what is there before decoding counts for nothing
         let mut found = vec![77; ranks.len()];
-        found.iter_mut().for_each(|r| *r = 0);
         model.code(&mut coder, *grid, &mut found, *negative, *positive, *tuning);
         assert_eq!(&found, ranks, "{grid:?} {tuning:?} {negative} {positive}");
     }

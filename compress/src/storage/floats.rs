@@ -182,17 +182,56 @@ pub(super) fn code_codebook(coder: &mut impl BitCoder, bytes: &mut ByteModel, wo
         last = *word;
     }
     let ascending = coder.bit(ascending, ONE / 2);
-    let mut places: Vec<usize> = (0..values.len()).collect();
+    let mut places = Places::new(values.len());
     for (i, (word, place)) in sorted.iter().enumerate() {
         let at = if ascending {
             i
         } else {
-            // one of the places that are left
-            let index = places.iter().position(|p| p == place).unwrap_or(0);
-            let index = uniform(coder, index as u32, places.len() as u32);
-            places.remove(index as usize)
+            // one of the places that are left; there are at most 65,535
+            let index = uniform(coder, places.before(*place) as u32, (values.len() - i) as u32);
+            places.take(index as usize)
         };
         values[at] = form.value(form.unordered(*word));
+    }
+}
+
+/// Places of which some are taken, as a tree of sums (Fenwick 1994): a question costs the logarithm of their number.
+struct Places {
+    /// Node `i` has the number of free places of the `i & -i` up to and with place `i - 1`.
+    free: Vec<usize>,
+}
+
+impl Places {
+    /// All of `count` places free.
+    fn new(count: usize) -> Places {
+        Places { free: (0..=count).map(|i| i & i.wrapping_neg()).collect() }
+    }
+    /// Free places before `place`.
+    fn before(&self, place: usize) -> usize {
+        let (mut node, mut sum) = (place, 0);
+        while node > 0 {
+            sum += self.free[node];
+            node &= node - 1;
+        }
+        sum
+    }
+    /// Takes the free place with `index` free ones before it, which there must be.
+    fn take(&mut self, index: usize) -> usize {
+        let (mut place, mut left) = (0, index);
+        let mut step = self.free.len().next_power_of_two();
+        while step > 0 {
+            if place + step < self.free.len() && self.free[place + step] <= left {
+                place += step;
+                left -= self.free[place];
+            }
+            step /= 2;
+        }
+        let mut node = place + 1;
+        while node < self.free.len() {
+            self.free[node] -= 1;
+            node += node & node.wrapping_neg();
+        }
+        place
     }
 }
 

@@ -1,7 +1,8 @@
 //! One tensor in a block: its name, shape and form, and its values by one of the coders.
 
+use super::budget::Budget;
 use super::floats::{code_codebook, code_raw};
-use super::{grid, Method, StoredTensor, Values, MOST_MIXED, MOST_VALUES};
+use super::{grid, Method, StoredTensor, Values, MOST_MIXED, MOST_VALUES, NO_MIXED};
 use crate::entropy::binary::{BitCoder, BitDecoder, BitEncoder, Cost, ONE};
 use crate::entropy::bytes::{ByteModel, WordModel};
 use crate::entropy::mixed::{MixedModel, Tuning};
@@ -83,9 +84,11 @@ impl Form {
             (Values::Shared { .. }, Method::Huffman) => Form::SharedHuffman,
             (Values::Shared { .. }, Method::Fast) => Form::SharedFast,
             (Values::Shared { .. }, Method::Auto) if large => Form::SharedFast,
+            (Values::Shared { .. }, Method::Mixed) if values.len() >= NO_MIXED => Form::SharedFast,
             (Values::Shared { .. }, _) => Form::SharedMixed,
             (Values::Uniform { .. }, Method::Fast) => Form::UniformFast,
             (Values::Uniform { .. }, Method::Auto | Method::Huffman) if large => Form::UniformFast,
+            (Values::Uniform { .. }, Method::Mixed) if values.len() >= NO_MIXED => Form::UniformFast,
             (Values::Uniform { .. }, _) => Form::UniformMixed,
             (Values::Raw(values), _) if values.len() >= PLAIN => Form::RawPlain,
             (Values::Raw(_), _) => Form::Raw,
@@ -164,11 +167,11 @@ impl Models {
     }
 
     /// The next tensor of a block; none after its last.
-    pub(super) fn decode(&mut self, block: &mut Block) -> Result<Option<StoredTensor>, Error> {
+    pub(super) fn decode(&mut self, block: &mut Block, budget: &mut Budget) -> Result<Option<StoredTensor>, Error> {
         if !block.coder.bit(false, MORE) {
             return if block.used == block.bulk.len() { Ok(None) } else { Err(inconsistent()) };
         }
-        self.get(block).map(Some)
+        self.get(block, budget).map(Some)
     }
 
     fn put<C: BitCoder>(&mut self, coder: &mut C, tensor: &StoredTensor, method: Method, bulk: &mut Vec<u8>) {
@@ -244,7 +247,7 @@ impl Models {
         Ok(ranks)
     }
 
-    fn get(&mut self, block: &mut Block) -> Result<StoredTensor, Error> {
+    fn get(&mut self, block: &mut Block, budget: &mut Budget) -> Result<StoredTensor, Error> {
         let coder = &mut block.coder;
         let name = String::from_utf8(self.bytes.text(coder, &[], MOST_NAME)).map_err(|_| inconsistent())?;
         let kind = usize::from(self.bytes.byte(coder, 0));
@@ -258,12 +261,17 @@ impl Models {
         }
         let count = shape.iter().try_fold(1usize, |all, axis| all.checked_mul(*axis)).filter(|c| *c <= MOST_VALUES);
         let count = count.ok_or_else(inconsistent)?;
+        budget.tensor(name.len(), count)?;
+        if matches!(form, Form::SharedMixed | Form::UniformMixed) && count >= NO_MIXED {
+            return Err(inconsistent());
+        }
         // an empty tensor may have any other axes
         let grid = grid(&shape);
         let values = match form {
             Form::SharedMixed | Form::SharedHuffman | Form::SharedFast => {
                 let size = self.bytes.number(coder, 0);
                 let size = usize::try_from(size).ok().filter(|s| *s <= usize::from(u16::MAX)).ok_or_else(inconsistent)?;
+                budget.codebook(size)?;
                 let mut codebook = vec![0.0; size];
                 code_codebook(coder, &mut self.bytes, &mut self.words, &mut codebook);
                 let codes = if form == Form::SharedMixed {

@@ -203,3 +203,107 @@ fn an_empty_tensor_may_have_axes_of_any_size() {
         }
     }
 }
+
+/// A file of one block with any body and the CRC that belongs to it.
+fn signed(body: &[u8], has_bulk: bool) -> Vec<u8> {
+    let mut file = MAGIC.to_vec();
+    put_number(&mut file, (body.len() as u64) << 2 | u64::from(has_bulk) << 1 | 1);
+    file.extend(body);
+    let crc = crc32fast::hash(&file);
+    file.extend(crc.to_le_bytes());
+    file
+}
+
+/// The body of a file of one block, and whether something stands behind its stream.
+fn body(file: &[u8]) -> (Vec<u8>, bool) {
+    assert_eq!(block_ends(file), [file.len()]);
+    let head = file[MAGIC.len()..].iter().position(|byte| *byte < 128).unwrap() + 1;
+    (file[MAGIC.len() + head..file.len() - 4].to_vec(), file[MAGIC.len()] & 2 == 2)
+}
+
+#[test]
+fn changed_bodies_with_a_right_crc_give_an_error_or_sound_tensors() {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let (mut errors, mut others) = (0, 0);
+    for method in METHODS {
+        let tensors = small(&mut rng);
+        let (whole, has_bulk) = body(&write(&tensors, method).unwrap());
+        assert_eq!(read_all(&signed(&whole, has_bulk)[..]).unwrap(), tensors);
+        for _ in 0..120 {
+            let mut changed = whole.clone();
+            for _ in 0..rng.random_range(1..4) {
+                let at = rng.random_range(0..changed.len());
+                changed[at] = rng.random_range(0..=255);
+            }
+            changed.truncate(rng.random_range(1..2 * changed.len()));
+            for has_bulk in [has_bulk, rng.random_bool(0.5)] {
+                match read_all(&signed(&changed, has_bulk)[..]) {
+                    Err(_) => errors += 1,
+                    Ok(found) => {
+                        others += 1;
+                        found.iter().for_each(|tensor| tensor.check().unwrap());
+                    }
+                }
+            }
+        }
+    }
+    assert!(errors > 100 && others > 10, "{errors} errors, {others} others");
+}
+
+#[test]
+fn a_stream_that_never_ends_is_an_error() {
+    // decisions of an empty stream: there is always one more tensor
+    for body in [vec![], vec![0; 9], vec![255; 9], vec![1, 2, 3, 4, 5, 6, 7, 8]] {
+        assert!(read_all(&signed(&body, false)[..]).is_err(), "{body:?}");
+    }
+}
+
+#[test]
+fn a_file_holds_no_more_than_its_bytes_pay_for() {
+    let zeros = |count: usize| {
+        let values = Values::Shared { codebook: vec![1.0], codes: vec![0; count] };
+        [StoredTensor { name: "zeros".into(), shape: vec![count], values }]
+    };
+    for count in [1, 1 << 14, 1 << 22] {
+        let (tensors, method) = (zeros(count), Method::Fast);
+        let file = write(&tensors, method).unwrap();
+        assert!(file.len() <= 100 + count / 1000, "{}", file.len());
+        assert_eq!(read_all(&file[..]).unwrap(), tensors);
+        // the same without the bytes that pay
+        let (stream, bulk) = Models::default().encode(&tensors, method);
+        let mut body = vec![];
+        put_number(&mut body, stream.len() as u64);
+        body.extend(stream);
+        body.extend(bulk);
+        let found = read_all(&signed(&body, true)[..]);
+        if count < 1 << 16 {
+            assert_eq!(found.unwrap(), tensors);
+        } else {
+            let error = found.unwrap_err().to_string();
+            assert!(error.contains("4,194,3") && error.contains("bytes of the file, expected at most"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_is_there_twice_is_an_error() {
+    let tensor = |name: &str| StoredTensor { name: name.into(), shape: vec![1], values: Values::Raw(vec![1.0]) };
+    let file = |names: [&str; 2]| signed(&Models::default().encode(&names.map(tensor), Method::Auto).0, false);
+    assert_eq!(read_all(&file(["a", "b"])[..]).unwrap().len(), 2);
+    let error = read_all(&file(["a", "a"])[..]).unwrap_err().to_string();
+    assert!(error.contains("tensor a") && error.contains("twice"), "{error}");
+}
+
+#[test]
+fn codebooks_in_any_order_come_back() {
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
+    for size in [2usize, 3, 16, 255, 256, 20_000] {
+        let mut codebook: Vec<f32> = (0..size).map(|i| i as f32 - 7.5).collect();
+        for i in 1..size {
+            codebook.swap(i, rng.random_range(0..=i));
+        }
+        let codes = (0..=size as u16).collect();
+        let tensors = [StoredTensor { name: "w".into(), shape: vec![size + 1], values: Values::Shared { codebook, codes } }];
+        assert_eq!(read_all(&write(&tensors, Method::Fast).unwrap()[..]).unwrap(), tensors, "{size}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The process whose memory is measured.
 
-use super::{Found, BITS, COLUMNS, DENSE, DENSITY, FOUND, ITERATIONS, KEPT, PES, ROWS, SEED};
+use super::{Clustered, Found, BITS, COLUMNS, DENSE, DENSITY, FOUND, ITERATIONS, KEPT, PES, ROWS, SEED, STARTS};
 use crate::bench::synthetic::Random;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::compile::{compile, Calibration, Densities, Depths, Range, RowOrder, Settings};
@@ -8,8 +8,9 @@ use lacuna_compress::config::CodebookInit;
 use lacuna_compress::manifest::Model;
 use lacuna_compress::model::{Activation, Dense, DenseLayer, Matrix};
 use lacuna_compress::prune::prune;
-use lacuna_compress::quantize::{cluster, quantize, Quantization};
+use lacuna_compress::quantize::{cluster, dequantize, quantize, Quantization};
 use lacuna_compress::spec::{fixed, WeightForm};
+use lacuna_compress::storage::{self, Method, StoredTensor, Values};
 use lacuna_sim::golden::Golden;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -34,24 +35,30 @@ pub fn run(folder: &Path) -> Result<()> {
     let calibration = Calibration::Given { input: Range { low: 0.0, high: 1.0 }, outputs: &outputs };
     let (compiled, encode_seconds) = timed(|| compile(&layers, &settings(), calibration));
     let compiled = compiled?;
-    drop(layers);
     let (container, container_seconds) = timed(|| compiled.model.to_container());
     let container = container?;
     let peak_mib = peak_mib()?;
 
     drop(compiled);
+    let original = dequantize(&layers).layers.remove(0).weights;
+    drop(layers);
     let (restored, decode_seconds) = timed(|| restore(&container));
-    let restored = restored?;
-    let count = restored.data.iter().filter(|w| **w != 0.0).count();
-    if count != kept.len() {
-        bail!("{count} weights came back, expected {}", kept.len());
-    }
-    save(&folder.join(DENSE), &restored.data)?;
-    drop(restored);
+    same("container", &restored?.data, &original.data)?;
+    save(&folder.join(DENSE), &original.data)?;
+    let (stored, store_seconds) = timed(|| store(&original));
+    let stored = stored?;
+    let (restored, storage_decode_seconds) = timed(|| restore_stored(&stored));
+    same("storage file", &restored?, &original.data)?;
+    drop(original);
+
     let codes = (1 << BITS) - 1;
-    let (linear, linear_seconds) = timed(|| cluster(&kept, codes, CodebookInit::Linear, ITERATIONS, SEED));
-    let (density, kmeans_seconds) = timed(|| cluster(&kept, codes, CodebookInit::Density, ITERATIONS, SEED));
-    let (optimal, optimal_seconds) = timed(|| cluster(&kept, codes, CodebookInit::Optimal, ITERATIONS, SEED));
+    let clustered = |init| {
+        let start = cluster(&kept, codes, init, 0, SEED).centroids;
+        let (found, seconds) = timed(|| cluster(&kept, codes, init, ITERATIONS, SEED));
+        Clustered { start, seconds, error: found.error }
+    };
+    let starts = STARTS.map(|(name, init)| (name.to_string(), clustered(init)));
+    let optimal = clustered(CodebookInit::Optimal);
     save(&folder.join(KEPT), &kept)?;
     let found = Found {
         draw_seconds,
@@ -63,13 +70,12 @@ pub fn run(folder: &Path) -> Result<()> {
         dense_mib,
         kept: kept.len(),
         container_bytes: container.len(),
-        linear_seconds,
-        linear_error: linear.error,
-        kmeans_seconds,
-        kmeans_error: density.error,
-        optimal_seconds,
-        optimal_error: optimal.error,
         decode_seconds,
+        storage_bytes: stored.len(),
+        store_seconds,
+        storage_decode_seconds,
+        starts: starts.into_iter().collect(),
+        optimal,
     };
     std::fs::write(folder.join(FOUND), serde_json::to_vec(&found)?).context(FOUND)
 }
@@ -124,6 +130,29 @@ fn restore(container: &[u8]) -> Result<Matrix> {
         }
     }
     Ok(Matrix { rows: ROWS, columns: COLUMNS, data })
+}
+
+/// The matrix as a storage file.
+fn store(weights: &Matrix) -> Result<Vec<u8>> {
+    let values = Values::share(&weights.data).context("more shared weights than a storage file takes")?;
+    let tensor = StoredTensor { name: "fc6.weight".into(), shape: vec![weights.rows, weights.columns], values };
+    Ok(storage::write(&[tensor], Method::Auto)?)
+}
+
+/// From a storage file back to floats.
+fn restore_stored(file: &[u8]) -> Result<Vec<f32>> {
+    let tensor = storage::Reader::new(file)?.next().context("found no tensor, expected one")??;
+    Ok(tensor.values.dense())
+}
+
+fn same(what: &str, found: &[f32], expected: &[f32]) -> Result<()> {
+    if found.len() != expected.len() {
+        bail!("{what}: {} weights came back, expected {}", found.len(), expected.len());
+    }
+    match found.iter().zip(expected).position(|(f, e)| f.to_bits() != e.to_bits()) {
+        Some(i) => bail!("{what}: weight {i} came back as {}, expected {}", found[i], expected[i]),
+        None => Ok(()),
+    }
 }
 
 fn save(path: &Path, values: &[f32]) -> Result<()> {
