@@ -25,6 +25,7 @@ mod trains {
     use lacuna_compress::import::load_recurrent;
     use lacuna_compress::model::Recurrent;
     use lacuna_compress::recurrent::{compile_recurrent, RecurrentSettings};
+    use lacuna_compress::train::classify::Checkpoints;
     use lacuna_compress::train::language::{bits_in_one_run, prune, save_network, train, LanguageSettings, Trained};
     use lacuna_compress::train::lstm::RecurrentVariables;
     use lacuna_compress::train::progress::Progress;
@@ -93,8 +94,9 @@ mod trains {
             std::fs::create_dir_all(keep).with_context(|| keep.display().to_string())?;
         }
         let mut lines = Lines::default();
-        let dense = train(&settings, &parts, text.vocabulary.len(), keep, &mut lines)?;
-        let pruned = prune(&settings, &dense.network, &parts, keep, &mut lines)?;
+        let checkpoints = Checkpoints { file: keep.map(|keep| keep.join("charlm.checkpoint")), resume: true };
+        let dense = train(&settings, &parts, text.vocabulary.len(), &checkpoints, &mut lines)?;
+        let pruned = prune(&settings, &dense.network, &parts, &checkpoints, &mut lines)?;
         let of_dense = measure(&dense.network, parts.test)?;
         let (mut rows, mut costs) = (vec![], vec![]);
         for trained in std::iter::once(&dense).chain(&pruned) {

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 /// Prune a trained network, retrain what is left, and share its weights
 ///
 /// Reads `model.file`, goes through the passes of [prune], then shares and tunes weights as [share] says. The error that
-/// counts is that on the samples held out; those of `input.file` are evaluated once, at the end. Needs a build with the
-/// feature `train`.
+/// counts is that on the samples held out; those of `input.file` are evaluated once, at the end. Of LSTM layers every PE
+/// keeps as many weights; they are not shared here. Needs a build with the feature `train`.
 #[derive(clap::Args)]
 #[cfg_attr(not(feature = "train"), allow(dead_code))] // shown in the help either way
 pub struct PruneArgs {
@@ -41,9 +41,15 @@ pub fn run(args: &PruneArgs) -> Result<ExitCode> {
     use lacuna_compress::train::{data::Data, export, retrain};
     let Some(output) = &args.output else {
         let config = Config::load(&args.config)?;
+        if let Some(lstm) = config.model.lstm.first() {
+            anyhow::bail!("{}: found LSTM layer {}, expected none with --scan", args.config.display(), lstm.label());
+        }
         return report::scan(&config, &load_model(&config)?, &Data::load(&config)?);
     };
     let config = training::configuration(&args.config, output, true)?;
+    if !config.model.lstm.is_empty() {
+        return super::recurrent::train::prune(args, output, &config);
+    }
     if is_storage(output) && config.share.codes.is_empty() {
         anyhow::bail!("{}: found share.codes = [], expected shared weights for an .lcs, or .safetensors", output.display());
     }

@@ -12,14 +12,22 @@ pub struct TrainConfig {
     pub inputs: Option<PathBuf>,
     /// The class of each of them.
     pub labels: Option<PathBuf>,
-    /// Samples at their end that are not trained with: every choice is made on them; at least 1.
+    /// Instead of them, of a network with an LSTM: the text that it learns to predict, character by character.
+    pub text: Option<PathBuf>,
+    /// A JSON object with the number of each character; without it they are numbered by code point.
+    pub vocabulary: Option<PathBuf>,
+    /// Samples (of a text, characters) at their end that are not trained with: every choice is made on them; at least 1.
     pub held_out: usize,
     /// 0 to 2^63 - 1.
     pub seed: u64,
     /// 0 to 10,000.
     pub epochs: usize,
-    /// Samples of a step, 1 to 65,536.
+    /// Samples of a step, 1 to 65,536; of a text, places that are read side by side, to 4,096.
     pub batch: usize,
+    /// Of a text: characters of each place in a step, 1 to 4,096; gradients flow back no further.
+    pub steps: usize,
+    /// Of a text: the most that the norm of all gradients of a step may be, above 0.
+    pub clip: f64,
     pub optimizer: OptimizerKind,
     /// Learning rate at the start, above 0.
     pub rate: f64,
@@ -128,10 +136,14 @@ impl Default for TrainConfig {
         TrainConfig {
             inputs: None,
             labels: None,
+            text: None,
+            vocabulary: None,
             held_out: 5000,
             seed: 1,
             epochs: 15,
             batch: 64,
+            steps: 64,
+            clip: 1.0,
             optimizer: OptimizerKind::Sgd,
             rate: 0.05,
             momentum: 0.9,
@@ -196,6 +208,14 @@ fn steps(table: &str, batch: usize, rate: f64, momentum: f64, decay: f64) -> Res
 
 impl TrainConfig {
     pub(super) fn check(&self) -> Result<(), String> {
+        if self.text.is_some() && (self.inputs.is_some() || self.labels.is_some()) {
+            return Err("found train.text beside train.inputs or train.labels, expected one kind of data".to_string());
+        }
+        if self.vocabulary.is_some() && self.text.is_none() {
+            return Err("found train.vocabulary without train.text, expected both".to_string());
+        }
+        within("train.steps", self.steps, 1, 4096)?;
+        number("train.clip", self.clip, self.clip > 0.0, "a number above 0")?;
         if self.held_out == 0 {
             return Err("train.held_out is 0, expected at least 1".to_string());
         }

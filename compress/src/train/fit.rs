@@ -120,14 +120,20 @@ impl Pass<'_> {
         let mut total = 0.0;
         for (step, which) in order.chunks(self.batch).enumerate() {
             let (loss, mut grads) = self.gradients(network, &vars, &data.train, which, epoch, step as u64)?;
-            if !loss.is_finite() {
-                return Err(Error::Training(format!("the loss is {loss} in step {}: a lower rate may help", step + 1)));
-            }
+            check_loss(loss, step)?;
             apply(step, steps, &mut grads)?;
             progress.step(step, loss);
             total += loss * which.len() as f64;
         }
         Ok(total / order.len() as f64)
+    }
+}
+
+/// An error if training has diverged.
+pub fn check_loss(loss: f64, step: usize) -> Result<(), Error> {
+    match loss.is_finite() {
+        true => Ok(()),
+        false => Err(Error::Training(format!("the loss is {loss} in step {}: a lower rate may help", step + 1))),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What decides a training and its pruning.
 
+use crate::config::OptimizerKind;
 use crate::error::Error;
+use crate::train::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
 /// A language model of symbols, how it is trained, and how it is pruned.
@@ -22,12 +24,32 @@ pub struct LanguageSettings {
     pub steps: usize,
     /// Most that the norm of all gradients together may be.
     pub clip: f64,
+    #[serde(default)]
+    pub learning: Learning,
     pub dense: Phase,
     #[serde(default)]
     pub prune: Option<PruneSettings>,
 }
 
-/// A part of a training, with Adam and a rate that falls with half a cosine.
+/// How weights follow gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learning {
+    pub optimizer: OptimizerKind,
+    pub momentum: f64,
+    pub weight_decay: f64,
+    /// Of the rate, over a part of the training.
+    pub schedule: Schedule,
+}
+
+/// Adam, with a rate that falls with half a cosine.
+impl Default for Learning {
+    fn default() -> Learning {
+        Learning { optimizer: OptimizerKind::Adam, momentum: 0.9, weight_decay: 0.0, schedule: Schedule::Cosine }
+    }
+}
+
+/// A part of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
@@ -50,6 +72,10 @@ pub struct PruneSettings {
     pub share: Share,
     /// Share of a stage's epochs in which weights go; in the rest they are retrained.
     pub pruning: f64,
+    /// Bits per symbol that what is held out may cost more than with the dense network: behind a stage that costs more, no
+    /// other follows.
+    #[serde(default)]
+    pub lose_at_most: Option<f64>,
     pub stage: Vec<Stage>,
 }
 
@@ -64,6 +90,8 @@ pub enum Share {
     Magnitude,
     /// By magnitude in terms of its matrix's root mean square.
     Relative,
+    /// By LAMP scores over all of them ([`lamp_densities`](crate::prune::lamp_densities)).
+    Lamp,
 }
 
 /// A density to reach and to measure.
