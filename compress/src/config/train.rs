@@ -107,8 +107,8 @@ pub struct PruneConfig {
     pub distill: f64,
     /// Temperature of those outputs, above 0.
     pub temperature: f64,
-    /// Percentage points that the error on what is held out may rise above the dense network's; the last pass that keeps to it is
-    /// taken. Without it, the last pass.
+    /// Percentage points (of a text, bits per character) that the error on what is held out may rise above the dense
+    /// network's; the last pass that keeps to it is taken. Without it, the last pass.
     pub lose_at_most: Option<f64>,
 }
 
@@ -119,6 +119,12 @@ pub struct ShareConfig {
     /// Shared weights of a layer beside zero, 1 to 255: one number for all layers, or one for each; none leaves the weights as
     /// they are.
     pub codes: Vec<usize>,
+    /// Instead of them: the fewest and the most bits of a code, 1 to 8, of which each layer gets those that make the file
+    /// smallest within `lose_at_most`. b bits have 2^b - 1 codes beside zero.
+    pub bits: Option<[u32; 2]>,
+    /// Percentage points that the error on what is held out may rise above the dense network's; with more the weights stay as
+    /// they are. Without it, `prune.lose_at_most` holds.
+    pub lose_at_most: Option<f64>,
     pub init: CodebookInit,
     /// Most iterations of k-means.
     pub iterations: usize,
@@ -180,7 +186,17 @@ impl Default for PruneConfig {
 
 impl Default for ShareConfig {
     fn default() -> Self {
-        ShareConfig { codes: vec![15], init: CodebookInit::Linear, iterations: 300, epochs: 6, batch: 256, rate: 5e-4, bias_bits: 8 }
+        ShareConfig {
+            codes: vec![15],
+            bits: None,
+            lose_at_most: None,
+            init: CodebookInit::Linear,
+            iterations: 300,
+            epochs: 6,
+            batch: 256,
+            rate: 5e-4,
+            bias_bits: 8,
+        }
     }
 }
 
@@ -250,7 +266,24 @@ impl PruneConfig {
 }
 
 impl ShareConfig {
-    pub(super) fn check(&self, layers: usize) -> Result<(), String> {
+    /// Are weights to be shared at all?
+    pub fn shares(&self) -> bool {
+        self.bits.is_some() || !self.codes.is_empty()
+    }
+
+    /// `pruning` says whether `prune.lose_at_most` is given.
+    pub(super) fn check(&self, layers: usize, pruning: bool) -> Result<(), String> {
+        if let Some(points) = self.lose_at_most {
+            number("share.lose_at_most", points, true, "percentage points")?;
+        }
+        if let Some([fewest, most]) = self.bits {
+            if !(1..=8).contains(&fewest) || !(fewest..=8).contains(&most) {
+                return Err(format!("share.bits is [{fewest}, {most}], expected the fewest and the most, 1 to 8"));
+            }
+            if self.lose_at_most.is_none() && !pruning {
+                return Err("found share.bits without share.lose_at_most or prune.lose_at_most, expected what the search may lose".into());
+            }
+        }
         if self.codes.len() > 1 && self.codes.len() != layers {
             let found = self.codes.len();
             return Err(format!("share.codes has {found} numbers, expected none, one for all layers, or {layers}, one for each"));

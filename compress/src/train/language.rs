@@ -117,15 +117,8 @@ pub fn prune(
         None => f64::INFINITY,
     };
     let of_data = (parts.train, parts.held_out);
-    let mut key = config_hash(&(
-        &settings.seed,
-        settings.streams,
-        settings.steps,
-        settings.clip,
-        settings.learning,
-        values(&network)?,
-        of_data,
-    ))?;
+    let mut key =
+        config_hash(&(&settings.seed, settings.streams, settings.steps, settings.clip, settings.learning, values(&network)?, of_data))?;
     let how = PruneSettings { stage: vec![], lose_at_most: None, ..prune.clone() };
     let masks = vec![None; network.named().len()];
     let mut part = Part { settings, parts, network, masks, teacher, key: String::new(), checkpoints };
@@ -231,6 +224,7 @@ impl Part<'_> {
             }
             trained += run.symbols() as f64;
             let error = bits_held_out(self.settings, &self.network, self.parts)?;
+            check_loss(error, run.batches)?;
             held_out = Some(error);
             seconds += start.elapsed().as_secs_f64();
             progress.epoch_ended(epoch, loss / run.batches.max(1) as f64, error);

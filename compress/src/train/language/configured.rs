@@ -144,12 +144,8 @@ impl<'a> Task<'a> {
     /// The same with what `[prune]` says instead.
     pub fn pruning(&self) -> Result<LanguageSettings, Error> {
         let (config, prune) = (self.config, &self.config.prune);
-        let learning = Learning {
-            optimizer: prune.optimizer,
-            momentum: prune.momentum,
-            weight_decay: prune.weight_decay,
-            schedule: Schedule::Cosine,
-        };
+        let learning =
+            Learning { optimizer: prune.optimizer, momentum: prune.momentum, weight_decay: prune.weight_decay, schedule: Schedule::Cosine };
         if prune.distill > 0.0 && prune.temperature != 1.0 {
             return Err(wrong(format!("prune.temperature is {}, expected 1 for a text", prune.temperature)));
         }

@@ -133,7 +133,8 @@ fn tensorflow(config: &LstmConfig, layer: &LstmLayer, all: &mut Named) -> Result
     let bias = [layer.bias[0].clone(), layer.bias[2].clone(), forget, layer.bias[3].clone()];
     all.put(config.bias.as_ref(), "bias", vector(bias.concat())?)?;
     if let Some([i, f, o]) = &layer.peepholes {
-        for (name, key, values) in [(&config.w_i_diag, "w_i_diag", i), (&config.w_f_diag, "w_f_diag", f), (&config.w_o_diag, "w_o_diag", o)] {
+        for (name, key, values) in [(&config.w_i_diag, "w_i_diag", i), (&config.w_f_diag, "w_f_diag", f), (&config.w_o_diag, "w_o_diag", o)]
+        {
             all.put(name.as_ref(), key, vector(values.clone())?)?;
         }
     }
