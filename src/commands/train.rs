@@ -7,9 +7,8 @@ use std::process::ExitCode;
 /// Train a network from nothing, as [train] of the configuration says
 ///
 /// Layers need `outputs`, convolutions also `kernel`, LSTM layers `cells`; those learn to predict the characters of
-/// `train.text`. The tensors get the names that the configuration gives them. Every
-/// choice should be made on the samples that are held out; those of `input.file` are evaluated once, at the end. Needs a
-/// build with the feature `train`.
+/// `train.text`. The tensors get the names that the configuration gives them. Every choice should be made on the samples
+/// that are held out; those of `input.file` are evaluated once, at the end. Needs a build with the feature `train`.
 #[derive(clap::Args)]
 #[cfg_attr(not(feature = "train"), allow(dead_code))] // shown in the help either way
 pub struct TrainArgs {

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::model::{Dense, DenseLayer};
 use crate::quantize::kmeans::{nearest, Sorted};
-use crate::quantize::search::choose;
+use crate::quantize::search::{choose, largest};
 use crate::storage::{self, exact, Method, StoredTensor};
 use candle_core::{DType, Device, Tensor, Var};
 use rand::SeedableRng;
@@ -157,9 +157,8 @@ pub fn codes_of(bits: u32) -> usize {
 }
 
 /// The bits of each layer, of `fewest` to `most`, with which its file is small and its error at most `limit`. `None` if the
-/// error is larger with the most bits of all layers.
+/// error is larger with the largest file of each layer.
 pub fn search(config: &Config, pruned: &Dense, data: &Data, [fewest, most]: [u32; 2], limit: f64) -> Result<Option<Searched>, Error> {
-    // candidates from the most bits down: of equal files the first is taken as the largest
     let candidates: Vec<u32> = (fewest..=most).rev().collect();
     let of_layer = |(number, layer)| candidates.iter().map(|bits| quantize(config, number, layer, codes_of(*bits))).collect::<Vec<_>>();
     let quantized: Vec<Vec<_>> = pruned.layers.iter().enumerate().map(of_layer).collect();
@@ -178,8 +177,8 @@ pub fn search(config: &Config, pruned: &Dense, data: &Data, [fewest, most]: [u32
         }
     }
     let evaluate = |choice: &[usize]| fit::error(&Network::new(&shared(choice)?.dense)?, &data.held_out);
-    // the largest files are those of the first candidates
-    if evaluate(&vec![0; pruned.layers.len()])? > limit {
+    let most = evaluate(&largest(&bytes))?;
+    if most.is_nan() || most > limit {
         return Ok(None);
     }
     let choice = choose(&bytes, limit, evaluate)?;
