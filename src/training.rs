@@ -25,6 +25,23 @@ pub struct Bar {
     started: Option<Instant>,
     /// Mean loss of the last steps.
     loss: Option<f64>,
+    /// Of a language model: loss and error are bits per character.
+    bits: bool,
+}
+
+impl Bar {
+    /// For a language model.
+    pub fn of_text() -> Bar {
+        Bar { bits: true, ..Bar::default() }
+    }
+    /// A loss in nats, as it is shown.
+    fn shown(&self, loss: f64) -> f64 {
+        if self.bits {
+            loss / std::f64::consts::LN_2
+        } else {
+            loss
+        }
+    }
 }
 
 impl Progress for Bar {
@@ -39,7 +56,7 @@ impl Progress for Bar {
         self.loss = Some(smooth);
         if let Some(bar) = &self.bar {
             bar.inc(1);
-            bar.set_message(format!("loss {smooth:.4}"));
+            bar.set_message(format!("loss {:.4}", self.shown(smooth)));
         }
     }
     fn epoch_ended(&mut self, epoch: usize, loss: f64, error: f64) {
@@ -47,8 +64,9 @@ impl Progress for Bar {
             bar.finish_and_clear();
         }
         let seconds = self.started.map_or(0.0, |s| s.elapsed().as_secs_f64());
-        let error = percent(error);
-        term::note(format!("{}, epoch {} of {}: loss {loss:.4}, error {error}, {seconds:.1} s", self.what, epoch + 1, self.epochs));
+        let (what, epochs, loss) = (&self.what, self.epochs, self.shown(loss));
+        let error = if self.bits { format!("held out {error:.4} bits per character") } else { format!("error {}", percent(error)) };
+        term::note(format!("{what}, epoch {} of {epochs}: loss {loss:.4}, {error}, {seconds:.1} s", epoch + 1));
     }
     fn note(&mut self, text: &str) {
         term::note(text);
@@ -66,10 +84,14 @@ pub fn configuration(config: &Path, output: &Path, storage: bool) -> Result<Conf
     }
     let path = config;
     let config = Config::load(path)?;
-    // what could not be written is refused before it is trained
-    if let Some(lstm) = config.model.lstm.first() {
-        bail!("{}: found LSTM layer {}, expected fully connected and convolutional layers only", path.display(), lstm.label());
+    // the tensors of an LSTM are only those of a .safetensors
+    if !config.model.lstm.is_empty() && !tensors {
+        bail!("{}: found another extension, expected .safetensors behind an LSTM", output.display());
     }
+    if config.model.lstm.is_empty() && config.train.text.is_some() {
+        bail!("{}: found train.text, expected it with an LSTM only", path.display());
+    }
+    // what could not be written is refused before it is trained
     for layer in &config.model.layer {
         if layer.weights.is_empty() || layer.bias.is_none() {
             let expected = "expected weights and bias, names of tensors to write";

@@ -397,7 +397,7 @@ impl Config {
         conv::check(&self.model.layer, self.model.input, self.ese().is_some())?;
         self.train.check()?;
         self.prune.check()?;
-        self.share.check(self.model.layer.len())?;
+        self.share.check(self.model.layer.len(), self.prune.lose_at_most.is_some())?;
         let plain = |layer: &&LayerConfig| layer.quality.is_none() && layer.grain == Grain::Weight;
         if let Some(layer) = self.model.layer.iter().find(|l| !self.model.lstm.is_empty() && !plain(l)) {
             return Err(format!(

@@ -4,7 +4,6 @@
 pub mod checkpoint;
 pub mod classify;
 pub mod data;
-pub mod estimate;
 pub mod export;
 pub mod fit;
 pub mod language;

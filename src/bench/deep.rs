@@ -157,7 +157,15 @@ fn one(case: &Case, data: &Path, folder: &Path, outcome: &mut Outcome) -> Result
             let start = Instant::now();
             let mut config = config.clone();
             (config.share.codes, config.share.epochs) = (vec![1 << bits], case.bits_epochs);
-            let shared = share::share(&config, &network, &digits, None, &mut |_, _| Ok(()), &mut training::Bar::default())?;
+            let shared = share::share(
+                &config,
+                &network,
+                &share::codes(&config, &network),
+                &digits,
+                None,
+                &mut |_, _| Ok(()),
+                &mut training::Bar::default(),
+            )?;
             points.push(point(case, &config, &shared, folder, &format!("bits{bits}"), "bits", start, &held_out)?);
         }
     }

@@ -26,6 +26,7 @@ mod trains {
     use lacuna_compress::import::load_recurrent;
     use lacuna_compress::model::Recurrent;
     use lacuna_compress::recurrent::{compile_recurrent, RecurrentSettings};
+    use lacuna_compress::train::classify::Checkpoints;
     use lacuna_compress::train::language::{bits_in_one_run, prune, save_network, train, LanguageSettings, Trained};
     use lacuna_compress::train::lstm::RecurrentVariables;
     use lacuna_compress::train::progress::Progress;
@@ -88,14 +89,15 @@ mod trains {
         let settings: LanguageSettings = toml::from_str(RECIPE).context("the recipe")?;
         let path = data_file(data, TEXT)?;
         let text = Text::load(&path, None)?;
-        let parts = text.parts(&path, settings.held_out)?;
+        let parts = text.parts(&path, 0)?;
         ensure!(parts.test.len() > END, "{}: {} characters are too few", path.display(), grouped(text.symbols.len()));
         if let Some(keep) = keep {
             std::fs::create_dir_all(keep).with_context(|| keep.display().to_string())?;
         }
         let mut lines = Lines::default();
-        let dense = train(&settings, &parts, text.vocabulary.len(), keep, &mut lines)?;
-        let pruned = prune(&settings, &dense.network, &parts, keep, &mut lines)?;
+        let checkpoints = Checkpoints { file: keep.map(|keep| keep.join("charlm.checkpoint")), resume: true };
+        let dense = train(&settings, &parts, text.vocabulary.len(), &checkpoints, &mut lines)?;
+        let pruned = prune(&settings, &dense.network, &parts, &checkpoints, &mut lines)?;
         let of_dense = measure(&dense.network, parts.test)?;
         let (mut rows, mut costs) = (vec![], vec![]);
         for trained in std::iter::once(&dense).chain(&pruned) {

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 /// Prune a trained network, retrain what is left, and share its weights
 ///
 /// Reads `model.file`, goes through the passes of [prune], then shares and tunes weights as [share] says. The error that
-/// counts is that on the samples held out; those of `input.file` are evaluated once, at the end. Needs a build with the
-/// feature `train`.
+/// counts is that on the samples held out; those of `input.file` are evaluated once, at the end. Of LSTM layers every PE
+/// keeps as many weights; they are not shared here. Needs a build with the feature `train`.
 #[derive(clap::Args)]
 #[cfg_attr(not(feature = "train"), allow(dead_code))] // shown in the help either way
 pub struct PruneArgs {
@@ -37,14 +37,20 @@ pub fn run(args: &PruneArgs) -> Result<ExitCode> {
     use crate::training::{self, Bar};
     use lacuna_compress::config::Config;
     use lacuna_compress::import::load_model;
-    use lacuna_compress::storage::{is_storage, save_stored, Method};
+    use lacuna_compress::storage::{self, is_storage, save_stored, Method};
     use lacuna_compress::train::{data::Data, export, retrain};
     let Some(output) = &args.output else {
         let config = Config::load(&args.config)?;
+        if let Some(lstm) = config.model.lstm.first() {
+            anyhow::bail!("{}: found LSTM layer {}, expected none with --scan", args.config.display(), lstm.label());
+        }
         return report::scan(&config, &load_model(&config)?, &Data::load(&config)?);
     };
     let config = training::configuration(&args.config, output, true)?;
-    if is_storage(output) && config.share.codes.is_empty() {
+    if !config.model.lstm.is_empty() {
+        return super::recurrent::train::prune(args, output, &config);
+    }
+    if is_storage(output) && !config.share.shares() {
         anyhow::bail!("{}: found share.codes = [], expected shared weights for an .lcs, or .safetensors", output.display());
     }
     let dense = load_model(&config)?;
@@ -52,13 +58,22 @@ pub fn run(args: &PruneArgs) -> Result<ExitCode> {
     let checkpoints = training::checkpoints(&args.checkpoints, output)?;
     let pruned = retrain::prune(&config, &dense, &data, &checkpoints, &mut Bar::default())?;
     let result = pruned.shared.as_ref().map_or(&pruned.pruned, |shared| &shared.dense);
-    report::pruned(&dense, &pruned)?;
+    report::pruned(&config, &dense, &pruned)?;
+    let coded = |bytes: usize| {
+        let rate = 4.0 * dense.parameters() as f64 / bytes as f64;
+        format!("{}, {rate:.0} times smaller", term::count(bytes, "byte"))
+    };
     match &pruned.shared {
         Some(shared) if is_storage(output) => {
             let bytes = save_stored(output, &export::stored(&config, &shared.dense, shared)?, Method::Auto)?;
-            term::line(format!("{}: {}", output.display(), term::count(bytes, "byte")))?;
+            term::line(format!("{}: {}", output.display(), coded(bytes)))?;
         }
-        _ => export::save_model(output, &config, result)?,
+        Some(shared) => {
+            export::save_model(output, &config, result)?;
+            let bytes = storage::write(&export::stored(&config, &shared.dense, shared)?, Method::Auto)?.len();
+            term::line(format!("as an .lcs: {}", coded(bytes)))?;
+        }
+        None => export::save_model(output, &config, result)?,
     }
     training::finished(&config, &data, result, &checkpoints, output)?;
     Ok(ExitCode::SUCCESS)
@@ -66,17 +81,17 @@ pub fn run(args: &PruneArgs) -> Result<ExitCode> {
 
 #[cfg(feature = "train")]
 mod report {
-    use crate::term::{self, percent};
+    use crate::term::{self, count, percent};
     use anyhow::Result;
     use lacuna_compress::config::Config;
     use lacuna_compress::error::grouped;
     use lacuna_compress::model::Dense;
     use lacuna_compress::prune::{sensitivity, Grain};
     use lacuna_compress::train::data::Data;
-    use lacuna_compress::train::estimate;
     use lacuna_compress::train::fit;
     use lacuna_compress::train::network::Network;
-    use lacuna_compress::train::retrain::Pruned;
+    use lacuna_compress::train::retrain::{PassReport, Pruned};
+    use lacuna_compress::train::share::Searched;
     use std::process::ExitCode;
 
     /// The densities of a sensitivity scan.
@@ -104,14 +119,24 @@ mod report {
         Ok(ExitCode::SUCCESS)
     }
 
-    pub fn pruned(dense: &Dense, found: &Pruned) -> Result<()> {
-        let pass = |(i, pass): (usize, &lacuna_compress::train::retrain::PassReport)| {
+    pub fn pruned(config: &Config, dense: &Dense, found: &Pruned) -> Result<()> {
+        let row = |name: String, pass: &PassReport| {
             let verdict = if pass.accepted { "kept" } else { "too much lost" };
-            vec![(i + 1).to_string(), percent(pass.density), percent(pass.error), verdict.to_string()]
+            vec![name, percent(pass.density), percent(pass.error), verdict.to_string()]
         };
         let mut rows = vec![vec!["dense".to_string(), percent(1.0), percent(found.dense_error), String::new()]];
-        rows.extend(found.passes.iter().enumerate().map(pass));
+        rows.extend(found.passes.iter().enumerate().map(|(i, pass)| row((i + 1).to_string(), pass)));
+        rows.extend(found.sharing.iter().map(|pass| row("shared".to_string(), pass)));
         term::table("Passes", &["pass", "density", "error", "verdict"], &rows)?;
+        if let Some(Searched { bits, bytes, error, tried }) = &found.searched {
+            let layers = dense.layers.iter().zip(bits).map(|(layer, bits)| format!("{} {bits}", layer.name));
+            let layers = layers.collect::<Vec<_>>().join(", ");
+            let of = format!("{}, error {} before tuning, {} tried", count(*bytes, "byte"), percent(*error), count(*tried, "network"));
+            term::line(format!("bits of a code: {layers} ({of})"))?;
+        }
+        if config.share.shares() && found.shared.is_none() {
+            term::note("sharing loses too much: the weights stay as they are; more share.codes or share.bits may do");
+        }
         let result = found.shared.as_ref().map_or(&found.pruned, |shared| &shared.dense);
         let layer = |(i, layer): (usize, &lacuna_compress::model::DenseLayer)| {
             let kept = layer.weights.nonzeros();
@@ -125,11 +150,6 @@ mod report {
         };
         let rows: Vec<_> = result.layers.iter().enumerate().map(layer).collect();
         term::table("Layers", &["layer", "weights", "kept", "density", "least", "codes", "live units"], &rows)?;
-        if let Some(shared) = &found.shared {
-            let bytes = estimate::bytes(shared);
-            let rate = 4.0 * dense.parameters() as f64 / bytes as f64;
-            term::line(format!("estimate of a coded file: {}, {rate:.0} times smaller", term::count(bytes, "byte")))?;
-        }
         Ok(())
     }
 }

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 /// Train a network from nothing, as [train] of the configuration says
 ///
-/// Layers need `outputs`, convolutions also `kernel`. The tensors get the names that the configuration gives them. Every
-/// choice should be made on the samples that are held out; those of `input.file` are evaluated once, at the end. Needs a
-/// build with the feature `train`.
+/// Layers need `outputs`, convolutions also `kernel`, LSTM layers `cells`; those learn to predict the characters of
+/// `train.text`. The tensors get the names that the configuration gives them. Every choice should be made on the samples
+/// that are held out; those of `input.file` are evaluated once, at the end. Needs a build with the feature `train`.
 #[derive(clap::Args)]
 #[cfg_attr(not(feature = "train"), allow(dead_code))] // shown in the help either way
 pub struct TrainArgs {
@@ -43,6 +43,9 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     use crate::training::{self, Bar};
     use lacuna_compress::train::{classify, data::Data, export};
     let config = training::configuration(&args.config, &args.output, false)?;
+    if !config.model.lstm.is_empty() {
+        return super::recurrent::train::train(args, &config);
+    }
     let data = Data::load(&config)?;
     let checkpoints = training::checkpoints(&args.checkpoints, &args.output)?;
     let trained = classify::train(&config, &data, &checkpoints, &mut Bar::default())?;

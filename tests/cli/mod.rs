@@ -15,3 +15,5 @@ mod refused;
 mod simulate;
 mod storage;
 mod train;
+#[cfg(feature = "train")]
+mod train_text;

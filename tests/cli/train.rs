@@ -31,7 +31,7 @@ fn training_then_pruning_writes_models_that_compress_takes() {
     let scan = p.run(&["prune", "-c", "train.toml", "--scan"]).did_it();
     assert!(scan.contains("Error with one layer pruned") && scan.contains("1.00 %"), "{scan}");
     let text = p.run(&["prune", "-c", "train.toml", "-o", "sparse.safetensors"]).did_it();
-    assert!(text.contains("estimate of a coded file: ") && text.contains("kept"), "{text}");
+    assert!(text.contains("as an .lcs: ") && text.contains("kept"), "{text}");
     let text = p.run(&["prune", "-c", "train.toml", "-o", "sparse.lcs"]).did_it();
     let bytes = p.read("sparse.lcs").len();
     assert!(text.contains("sparse.lcs: ") && bytes < 4 * 784 * 12 / 8, "{bytes} bytes: {text}");

@@ -104,6 +104,10 @@ pub struct LstmConfig {
     pub density: Option<f64>,
     #[serde(default)]
     pub prune: Prune,
+    /// Needed only to train the layer from nothing, 1 to 4,096.
+    pub cells: Option<usize>,
+    /// Values of a projection, 1 to 4,096: the same.
+    pub hidden: Option<usize>,
     /// Bidirectional: the tensors of the other direction.
     pub reverse: Option<LstmTensors>,
 }
@@ -150,6 +154,8 @@ impl LstmConfig {
             candidate: None,
             density: None,
             prune: Prune::default(),
+            cells: None,
+            hidden: None,
             reverse: None,
         }
     }
@@ -163,6 +169,11 @@ impl LstmConfig {
         } else {
             &self.name
         }
+    }
+
+    /// Does it name a projection?
+    pub fn projects(&self) -> bool {
+        self.weight_hr.is_some() || self.projection.is_some()
     }
 
     /// The tensors of the layer, for a bidirectional one those of its forward direction.
@@ -205,6 +216,14 @@ impl LstmConfig {
             return Err(format!("{where_}: candidate is \"sigmoid\", expected \"tanh\" with format pytorch: torch.nn.LSTM has no other"));
         }
         self.tensors().check(where_, self.format)?;
+        for (key, number) in [("cells", self.cells), ("hidden", self.hidden)] {
+            if let Some(number) = number.filter(|n| !(1..=4096).contains(n)) {
+                return Err(format!("{where_}: {key} is {number}, expected 1 to 4,096"));
+            }
+        }
+        if self.hidden.is_some() && !self.projects() {
+            return Err(format!("{where_}: found hidden, expected weight_hr or projection beside it: without them it is cells"));
+        }
         let bidirectional = self.direction == Some(Direction::Bidirectional);
         match (&self.reverse, self.format) {
             (Some(_), LstmFormat::Onnx) => {

@@ -38,6 +38,8 @@ fn the_example_shows_every_key() {
         candidate: Some(Candidate::Tanh),
         density: Some(0.1),
         prune: Prune::LoadBalanced,
+        cells: Some(128),
+        hidden: Some(64),
         reverse: Some(LstmTensors {
             weight_ih: some("weight_ih_l0_reverse"),
             weight_hh: some("weight_hh_l0_reverse"),
@@ -89,10 +91,12 @@ fn the_example_shows_every_key() {
         train: TrainConfig {
             inputs: Some("train-images-idx3-ubyte.gz".into()),
             labels: Some("train-labels-idx1-ubyte.gz".into()),
+            text: Some("text.txt".into()),
+            vocabulary: Some("vocabulary.json".into()),
             ..TrainConfig::default()
         },
         prune: PruneConfig { lose_at_most: Some(0.2), ..PruneConfig::default() },
-        share: ShareConfig::default(),
+        share: ShareConfig { bits: Some([1, 5]), lose_at_most: Some(0.2), ..ShareConfig::default() },
         folder: PathBuf::new(),
     };
     let text = uncommented();
@@ -184,6 +188,18 @@ fn a_limit_that_is_broken_is_named() {
         ("[prune]\ndensity = [0.1, 0.2]".into(), "net.toml: prune.density is [0.1, 0.2], expected numbers that do not rise"),
         ("[prune]\nbatch = 0".into(), "net.toml: prune.batch is 0, expected 1 to 65,536"),
         ("[share]\ncodes = [256]".into(), "net.toml: share.codes is 256, expected 1 to 255"),
+        ("[share]\nbits = [0, 4]".into(), "net.toml: share.bits is [0, 4], expected the fewest and the most, 1 to 8"),
+        ("[share]\nbits = [4, 3]\nlose_at_most = 0.1".into(), "net.toml: share.bits is [4, 3], expected the fewest and the most, 1 to 8"),
+        (
+            "[share]\nbits = [1, 4]".into(),
+            "net.toml: found share.bits without share.lose_at_most or prune.lose_at_most, expected what the search may lose",
+        ),
+        (
+            "[train]\ntext = \"a\"\ninputs = \"b\"".into(),
+            "net.toml: found train.text beside train.inputs or train.labels, expected one kind of data",
+        ),
+        ("[train]\nvocabulary = \"a\"".into(), "net.toml: found train.vocabulary without train.text, expected both"),
+        ("[train]\nsteps = 0".into(), "net.toml: train.steps is 0, expected 1 to 4,096"),
         ("[share]\ncodes = [4, 4]".into(), "net.toml: share.codes has 2 numbers, expected none, one for all layers, or 0, one for each"),
         ("[share]\nbias_bits = 1".into(), "net.toml: share.bias_bits is 1, expected 2 to 16"),
         ("[input]\noffset = inf".into(), "net.toml: input.offset is inf, expected a finite number"),

@@ -12,14 +12,24 @@ pub struct TrainConfig {
     pub inputs: Option<PathBuf>,
     /// The class of each of them.
     pub labels: Option<PathBuf>,
-    /// Samples at their end that are not trained with: every choice is made on them; at least 1.
+    /// Instead of them, of a network with an LSTM: the text that it learns to predict, character by character.
+    pub text: Option<PathBuf>,
+    /// A JSON object with the number of each character; without it they are numbered by code point.
+    pub vocabulary: Option<PathBuf>,
+    /// Samples (of a text, characters) at their end that are not trained with: every choice is made on them; at least 1.
     pub held_out: usize,
     /// 0 to 2^63 - 1.
     pub seed: u64,
     /// 0 to 10,000.
     pub epochs: usize,
-    /// Samples of a step, 1 to 65,536.
+    /// Samples of a step, 1 to 65,536; of a text, places that are read side by side, to 4,096.
     pub batch: usize,
+    /// Of a text: characters of each place in a step, 1 to 4,096; gradients flow back no further.
+    pub steps: usize,
+    /// Of a text: the most that the norm of all gradients of a step may be, above 0.
+    pub clip: f64,
+    /// Of a text: share of the names of a play's speakers that are exchanged for invented ones, others in every epoch, 0 to 1.
+    pub rename: f32,
     pub optimizer: OptimizerKind,
     /// Learning rate at the start, above 0.
     pub rate: f64,
@@ -99,8 +109,8 @@ pub struct PruneConfig {
     pub distill: f64,
     /// Temperature of those outputs, above 0.
     pub temperature: f64,
-    /// Percentage points that the error on what is held out may rise above the dense network's; the last pass that keeps to it is
-    /// taken. Without it, the last pass.
+    /// Percentage points (of a text, bits per character) that the error on what is held out may rise above the dense
+    /// network's; the last pass that keeps to it is taken. Without it, the last pass.
     pub lose_at_most: Option<f64>,
 }
 
@@ -111,6 +121,12 @@ pub struct ShareConfig {
     /// Shared weights of a layer beside zero, 1 to 255: one number for all layers, or one for each; none leaves the weights as
     /// they are.
     pub codes: Vec<usize>,
+    /// Instead of them: the fewest and the most bits of a code, 1 to 8, of which each layer gets those that make the file
+    /// smallest within `lose_at_most`. b bits have 2^b - 1 codes beside zero.
+    pub bits: Option<[u32; 2]>,
+    /// Percentage points that the error on what is held out may rise above the dense network's; with more the weights stay as
+    /// they are. Without it, `prune.lose_at_most` holds.
+    pub lose_at_most: Option<f64>,
     pub init: CodebookInit,
     /// Most iterations of k-means.
     pub iterations: usize,
@@ -128,10 +144,15 @@ impl Default for TrainConfig {
         TrainConfig {
             inputs: None,
             labels: None,
+            text: None,
+            vocabulary: None,
             held_out: 5000,
             seed: 1,
             epochs: 15,
             batch: 64,
+            steps: 64,
+            clip: 1.0,
+            rename: 0.0,
             optimizer: OptimizerKind::Sgd,
             rate: 0.05,
             momentum: 0.9,
@@ -168,7 +189,17 @@ impl Default for PruneConfig {
 
 impl Default for ShareConfig {
     fn default() -> Self {
-        ShareConfig { codes: vec![15], init: CodebookInit::Linear, iterations: 300, epochs: 6, batch: 256, rate: 5e-4, bias_bits: 8 }
+        ShareConfig {
+            codes: vec![15],
+            bits: None,
+            lose_at_most: None,
+            init: CodebookInit::Linear,
+            iterations: 300,
+            epochs: 6,
+            batch: 256,
+            rate: 5e-4,
+            bias_bits: 8,
+        }
     }
 }
 
@@ -196,6 +227,15 @@ fn steps(table: &str, batch: usize, rate: f64, momentum: f64, decay: f64) -> Res
 
 impl TrainConfig {
     pub(super) fn check(&self) -> Result<(), String> {
+        if self.text.is_some() && (self.inputs.is_some() || self.labels.is_some()) {
+            return Err("found train.text beside train.inputs or train.labels, expected one kind of data".to_string());
+        }
+        if self.vocabulary.is_some() && self.text.is_none() {
+            return Err("found train.vocabulary without train.text, expected both".to_string());
+        }
+        within("train.steps", self.steps, 1, 4096)?;
+        number("train.clip", self.clip, self.clip > 0.0, "a number above 0")?;
+        number("train.rename", self.rename.into(), (0.0..=1.0).contains(&self.rename), "0 to 1")?;
         if self.held_out == 0 {
             return Err("train.held_out is 0, expected at least 1".to_string());
         }
@@ -230,7 +270,24 @@ impl PruneConfig {
 }
 
 impl ShareConfig {
-    pub(super) fn check(&self, layers: usize) -> Result<(), String> {
+    /// Are weights to be shared at all?
+    pub fn shares(&self) -> bool {
+        self.bits.is_some() || !self.codes.is_empty()
+    }
+
+    /// `pruning` says whether `prune.lose_at_most` is given.
+    pub(super) fn check(&self, layers: usize, pruning: bool) -> Result<(), String> {
+        if let Some(points) = self.lose_at_most {
+            number("share.lose_at_most", points, true, "percentage points")?;
+        }
+        if let Some([fewest, most]) = self.bits {
+            if !(1..=8).contains(&fewest) || !(fewest..=8).contains(&most) {
+                return Err(format!("share.bits is [{fewest}, {most}], expected the fewest and the most, 1 to 8"));
+            }
+            if self.lose_at_most.is_none() && !pruning {
+                return Err("found share.bits without share.lose_at_most or prune.lose_at_most, expected what the search may lose".into());
+            }
+        }
         if self.codes.len() > 1 && self.codes.len() != layers {
             let found = self.codes.len();
             return Err(format!("share.codes has {found} numbers, expected none, one for all layers, or {layers}, one for each"));

@@ -49,9 +49,7 @@ pub fn choose(bytes: &[Vec<usize>], budget: f64, evaluate: impl FnMut(&[usize]) 
     }
     let mut asked = Asked { evaluate, answers: vec![] };
     let size = |candidates: &[usize]| -> usize { candidates.iter().zip(bytes).map(|(c, b)| b[*c]).sum() };
-    // of equal sizes the first, which the caller likes best
-    let largest = |b: &Vec<usize>| (0..b.len()).rev().max_by_key(|c| b[*c]).unwrap_or(0);
-    let mut now: Vec<usize> = bytes.iter().map(largest).collect();
+    let mut now = largest(bytes);
     let mut error = asked.error(&now)?;
     if error.is_nan() || error > budget {
         return Err(Error::Network(format!("its error is {error} with the largest candidates of all layers, the budget is {budget}")));
@@ -83,6 +81,11 @@ pub fn choose(bytes: &[Vec<usize>], budget: f64, evaluate: impl FnMut(&[usize]) 
         }
     }
     Ok(Choice { bytes: size(&now), candidates: now, error, evaluations: asked.answers.len() })
+}
+
+/// Where [`choose`] starts: of each layer its largest candidate, of equal sizes the first, which the caller likes best.
+pub fn largest(bytes: &[Vec<usize>]) -> Vec<usize> {
+    bytes.iter().map(|b| (0..b.len()).rev().max_by_key(|c| b[*c]).unwrap_or(0)).collect()
 }
 
 /// The pair of one layer smaller and another larger that saves the most bytes within the budget.

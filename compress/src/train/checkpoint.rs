@@ -33,7 +33,12 @@ const METADATA: &str = "lacuna checkpoint";
 /// The hash of a configuration (and of what else decides the result), as 16 hexadecimal digits.
 pub fn config_hash(config: &impl Serialize) -> Result<String, Error> {
     let text = serde_json::to_string(config).map_err(|e| Error::Training(format!("configuration: {e}")))?;
-    Ok(Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok(short(&Sha256::digest(text.as_bytes())))
+}
+
+/// The first 16 hexadecimal digits of a hash.
+pub fn short(hash: &[u8]) -> String {
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes tensors of 32-bit floating point and the header to `path`, which is replaced as a whole.

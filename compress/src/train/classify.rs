@@ -73,7 +73,7 @@ pub fn train(config: &Config, data: &Data, checkpoints: &Checkpoints, progress: 
     let vars = network.vars();
     let masks = vec![None; vars.len()];
     let mut optimizer = optimizer(settings.optimizer, settings.rate, settings.momentum, settings.weight_decay);
-    let hash = checkpoint::config_hash(&("train", &config.model, settings, &config.input, data.train.samples.count))?;
+    let hash = checkpoint::config_hash(&("train", &config.model, settings, &config.input, data.digest()))?;
     let mut first = 0;
     if let Some(file) = checkpoints.file.as_ref().filter(|file| checkpoints.resume && file.exists()) {
         let (header, tensors) = checkpoint::load(file, &hash)?;

@@ -1,5 +1,6 @@
 //! Labeled samples: what is trained with and what is held out, shuffled and moved about by a seed.
 
+use super::checkpoint;
 use crate::config::Config;
 use crate::error::{grouped, Error};
 use crate::inputs::{load_inputs, load_labels, Samples};
@@ -7,6 +8,7 @@ use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Samples with their classes.
@@ -166,6 +168,19 @@ impl Data {
             return Err(Error::Training("found no train.inputs and train.labels in the configuration, expected both".to_string()));
         };
         Data::split(Labeled::load(config, inputs, labels)?, config.train.held_out)
+    }
+
+    /// A hash of every sample and class, as 16 hexadecimal digits.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for Labeled { samples, labels } in [&self.train, &self.held_out] {
+            hash.update((samples.count as u64).to_le_bytes());
+            for values in samples.data.chunks(1 << 16) {
+                hash.update(values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+            }
+            hash.update(labels);
+        }
+        checkpoint::short(&hash.finalize())
     }
 
     pub fn split(all: Labeled, held_out: usize) -> Result<Data, Error> {

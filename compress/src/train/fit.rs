@@ -120,14 +120,20 @@ impl Pass<'_> {
         let mut total = 0.0;
         for (step, which) in order.chunks(self.batch).enumerate() {
             let (loss, mut grads) = self.gradients(network, &vars, &data.train, which, epoch, step as u64)?;
-            if !loss.is_finite() {
-                return Err(Error::Training(format!("the loss is {loss} in step {}: a lower rate may help", step + 1)));
-            }
+            check_loss(loss, step)?;
             apply(step, steps, &mut grads)?;
             progress.step(step, loss);
             total += loss * which.len() as f64;
         }
         Ok(total / order.len() as f64)
+    }
+}
+
+/// An error if training has diverged.
+pub fn check_loss(loss: f64, step: usize) -> Result<(), Error> {
+    match loss.is_finite() {
+        true => Ok(()),
+        false => Err(Error::Training(format!("the loss is {loss} in step {}: a lower rate may help", step + 1))),
     }
 }
 
@@ -163,5 +169,39 @@ pub fn check(network: &crate::model::Dense, data: &Labeled) -> Result<(), Error>
             Err(Error::Training(format!("found class {class}, expected one of the {outputs} outputs of the network, from 0")))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Activation, Dense, DenseLayer, Matrix};
+
+    #[test]
+    fn the_loss_is_shared_between_the_classes_and_the_teacher() {
+        // outputs are the biases
+        let network = |bias: Vec<f32>| {
+            let weights = Matrix { rows: 3, columns: 1, data: vec![0.0; 3] };
+            let layers = vec![DenseLayer { name: "a".into(), weights, bias, activation: Activation::None, conv: None }];
+            Network::new(&Dense { layers }).unwrap()
+        };
+        let (student, master) = ([0.5f64, -1.0, 2.0], [3.0f64, 1.0, -2.0]);
+        let of = |outputs: [f64; 3]| network(outputs.iter().map(|v| *v as f32).collect());
+        let (learns, taught) = (of(student), of(master));
+        let share = |outputs: [f64; 3], temperature: f64| {
+            let powers = outputs.map(|v| (v / temperature).exp());
+            powers.map(|p| p / powers.iter().sum::<f64>())
+        };
+        let inputs = Tensor::zeros((1, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
+        for (part, temperature) in [(0.0, 2.0), (0.3, 1.0), (0.7, 4.0), (1.0, 2.0)] {
+            let teacher = Some(Teacher { network: &taught, share: part, temperature });
+            let pass = Pass { seed: 1, part: 0, batch: 1, augment: None, dropout: vec![], teacher };
+            let found = pass.loss(&learns, &inputs, &[1], 1, None).unwrap().to_scalar::<f32>().unwrap();
+            let hard = -share(student, 1.0)[1].ln();
+            let (soft, now) = (share(master, temperature), share(student, temperature));
+            let distance: f64 = soft.iter().zip(now).map(|(p, q)| -p * q.ln()).sum();
+            let expected = (1.0 - part) * hard + part * temperature * temperature * distance;
+            assert!((f64::from(found) - expected).abs() < 1e-5 * expected, "{part} {temperature}: {found}, expected {expected}");
+        }
     }
 }

@@ -9,6 +9,6 @@ mod tests;
 
 pub(crate) use cell::exp;
 pub use layer::LstmVariables;
-pub use network::{Dropout, RecurrentVariables, Shape};
+pub use network::{Dropout, LayerShape, RecurrentVariables, Shape};
 pub(crate) use sequence::read;
 pub use sequence::LstmState;

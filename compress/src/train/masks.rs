@@ -3,15 +3,28 @@
 use super::units::remove_dead;
 use crate::config::{Config, Criterion, LayerConfig};
 use crate::error::Error;
-use crate::model::Dense;
+use crate::model::{Dense, DenseLayer};
 use crate::prune::{lamp_densities, mask, Keep};
 use candle_core::{Device, Tensor};
 
 /// What each layer keeps when the network is to be pruned to `share` of its weights; with [`Criterion::Layer`], to `scale` times
 /// what the layers say.
-pub struct Target {
+pub struct Target<'a> {
     pub share: f64,
     pub scale: f64,
+    /// What the layers say ([`said`]).
+    pub said: &'a [f64],
+}
+
+/// The density of each layer by its own `density` or `quality`, the latter of its weights in `dense`; 1 without either, and with
+/// another criterion than [`Criterion::Layer`].
+pub fn said(dense: &Dense, config: &Config) -> Result<Vec<f64>, Error> {
+    let keep = |layer: &LayerConfig| layer.density.map(Keep::Density).or(layer.quality.map(Keep::Quality));
+    let of_layer = |(named, layer): (&LayerConfig, &DenseLayer)| match keep(named) {
+        Some(keep) if config.prune.criterion == Criterion::Layer => keep.density(&layer.weights.data),
+        _ => Ok(1.0),
+    };
+    config.model.layer.iter().zip(&dense.layers).map(of_layer).collect()
 }
 
 /// Non-zero weights over all of them.
@@ -26,14 +39,7 @@ pub fn prune(dense: &mut Dense, config: &Config, target: &Target) -> Result<(), 
     let densities = match config.prune.criterion {
         Criterion::Lamp => lamp_densities(&slices, target.share)?,
         Criterion::Magnitude => magnitude_densities(&slices, target.share),
-        Criterion::Layer => {
-            let said =
-                |(layer, weights): (&LayerConfig, &&[f32])| match layer.density.map(Keep::Density).or(layer.quality.map(Keep::Quality)) {
-                    Some(keep) => Ok((keep.density(weights)? * target.scale).min(1.0)),
-                    None => Ok(1.0),
-                };
-            config.model.layer.iter().zip(&slices).map(said).collect::<Result<Vec<f64>, Error>>()?
-        }
+        Criterion::Layer => target.said.iter().map(|density| (density * target.scale).min(1.0)).collect(),
     };
     for ((layer, named), density) in dense.layers.iter_mut().zip(&config.model.layer).zip(densities) {
         mask(&layer.weights, layer.conv, &named.grain, density)?.apply(&mut layer.weights.data);

@@ -9,7 +9,7 @@ use super::masks::{self, Target};
 use super::network::Network;
 use super::progress::Progress;
 use super::schedule::{cubic_density, Schedule};
-use super::share::{self, Shared};
+use super::share::{self, Searched, Shared};
 use crate::config::{Config, PruneSchedule};
 use crate::error::Error;
 use crate::model::Dense;
@@ -38,7 +38,11 @@ pub struct Pruned {
     pub passes: Vec<PassReport>,
     /// The last accepted pass (or the dense network, if there is none), before weights are shared.
     pub pruned: Dense,
-    /// With shared weights, if `[share]` asks for them.
+    /// The bits that were searched for, if `[share]` asks for that and there are any within the limit.
+    pub searched: Option<Searched>,
+    /// The network with shared weights, if `[share]` asks for them and a search did not find that none will do.
+    pub sharing: Option<PassReport>,
+    /// The same, if it was accepted.
     pub shared: Option<Shared>,
 }
 
@@ -85,10 +89,14 @@ impl State<'_> {
         Ok(Some(Resumed { part: header.part, epoch: header.epoch, tensors }))
     }
 
-    fn report(&self, density: f64, error: f64) -> PassReport {
+    /// The error that a loss of `points` leaves.
+    fn limit(&self, points: Option<f64>) -> f64 {
         // half a millionth: errors are shares of a count, and sums of them may differ in the last bit
-        let limit = self.config.prune.lose_at_most.map_or(f64::INFINITY, |points| self.dense_error + points / 100.0 + 5e-7);
-        PassReport { density, error, accepted: error <= limit }
+        points.map_or(f64::INFINITY, |points| self.dense_error + points / 100.0 + 5e-7)
+    }
+
+    fn report(&self, density: f64, error: f64) -> PassReport {
+        PassReport { density, error, accepted: error <= self.limit(self.config.prune.lose_at_most) }
     }
 }
 
@@ -106,7 +114,7 @@ pub fn prune(config: &Config, dense: &Dense, data: &Data, checkpoints: &Checkpoi
     fit::check(dense, &data.train)?;
     fit::check(dense, &data.held_out)?;
     let start = checkpoint::config_hash(&("prune", &config.model, &config.prune, &config.share))?;
-    let of_data = checkpoint::config_hash(&(&config.train, &config.input, data.train.samples.count))?;
+    let of_data = checkpoint::config_hash(&(&config.train, &config.input, data.digest()))?;
     let of_model = dense.layers.iter().map(|l| checkpoint::config_hash(&(&l.weights.data, &l.bias))).collect::<Result<Vec<_>, _>>()?;
     let hash = checkpoint::config_hash(&(start, of_data, of_model))?;
 
@@ -140,14 +148,27 @@ pub fn prune(config: &Config, dense: &Dense, data: &Data, checkpoints: &Checkpoi
     }
     set_vars(&vars, &state.best)?;
     let pruned = network.dense()?;
-    let shared = if config.share.codes.is_empty() {
-        None
-    } else {
-        let at = resumed.take_if(|at| at.part == "share").map(|at| (at.epoch, at.tensors));
-        let mut save = |epoch: usize, tensors: BTreeMap<String, Tensor>| state.save("share", epoch, tensors);
-        Some(share::share(config, &pruned, data, at, &mut save, progress)?)
-    };
-    Ok(Pruned { dense_error, passes: state.passes, pruned, shared })
+    let mut found = Pruned { dense_error, passes: state.passes.clone(), pruned, searched: None, sharing: None, shared: None };
+    if !config.share.shares() {
+        return Ok(found);
+    }
+    let limit = state.limit(config.share.lose_at_most.or(config.prune.lose_at_most));
+    let mut codes = share::codes(config, &found.pruned);
+    if let Some(bits) = config.share.bits {
+        found.searched = share::search(config, &found.pruned, data, bits, limit)?;
+        match &found.searched {
+            Some(searched) => codes = searched.bits.iter().map(|bits| share::codes_of(*bits)).collect(),
+            None => return Ok(found),
+        }
+    }
+    let at = resumed.take_if(|at| at.part == "share").map(|at| (at.epoch, at.tensors));
+    let mut save = |epoch: usize, tensors: BTreeMap<String, Tensor>| state.save("share", epoch, tensors);
+    let shared = share::share(config, &found.pruned, &codes, data, at, &mut save, progress)?;
+    let error = fit::error(&Network::new(&shared.dense)?, &data.held_out)?;
+    let report = PassReport { density: masks::density(&shared.dense), error, accepted: error <= limit };
+    found.sharing = Some(report);
+    found.shared = report.accepted.then_some(shared);
+    Ok(found)
 }
 
 fn set_if_any(vars: &[Var], tensors: &BTreeMap<String, Tensor>) -> Result<(), Error> {
@@ -191,9 +212,12 @@ fn one_pass(
     // where this pass starts: the end of the one before
     let scale_before = if number == 0 { f64::INFINITY } else { settings.density[number - 1] / last };
     let share_before = if number == 0 { masks::density(original) } else { settings.density[number - 1].min(masks::density(original)) };
+    let said = masks::said(original, config)?;
+    let least = least(&said);
     let target = |done: f64| Target {
         share: cubic_density(share_before, share, done),
-        scale: if done >= 1.0 { share / last } else { cubic_density(scale_before.min(1.0 / least_said(config)), share / last, done) },
+        scale: if done >= 1.0 { share / last } else { cubic_density(scale_before.min(1.0 / least), share / last, done) },
+        said: &said,
     };
     let mut optimizer = optimizer(settings.optimizer, settings.rate, settings.momentum, settings.weight_decay);
     let mut now = network.dense()?;
@@ -259,6 +283,46 @@ fn one_pass(
 }
 
 /// The least density that a layer says: above its reciprocal, a scale has no effect.
-fn least_said(config: &Config) -> f64 {
-    config.model.layer.iter().filter_map(|l| l.density).fold(1.0, f64::min).max(1e-3)
+fn least(said: &[f64]) -> f64 {
+    said.iter().copied().fold(1.0, f64::min).max(1e-3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Criterion, LayerConfig};
+    use crate::model::{Activation, DenseLayer, Matrix};
+
+    fn network(data: Vec<f32>) -> Dense {
+        let weights = Matrix { rows: 1, columns: data.len(), data };
+        Dense { layers: vec![DenseLayer { name: "a".into(), weights, bias: vec![0.1], activation: Activation::None, conv: None }] }
+    }
+
+    #[test]
+    fn dropout_shrinks_with_the_root_of_what_is_left() {
+        let mut config = Config::default();
+        config.train.dropout = 0.4;
+        // 1 of 4 weights is left
+        assert_eq!(dropout(&config, &network(vec![0.0, 2.0, 0.0, 0.0])), [0.2]);
+        config.train.dropout = 0.0;
+        assert!(dropout(&config, &network(vec![1.0])).is_empty());
+    }
+
+    #[test]
+    fn a_quality_says_a_density_of_the_dense_network_that_a_cubic_schedule_comes_down_to() {
+        let mut config = Config::default();
+        config.prune.criterion = Criterion::Layer;
+        config.model.layer = vec![LayerConfig { quality: Some(1.0), ..LayerConfig::new("a", "a") }];
+        // the standard deviation is about 1.6: 2 of 8 are above it
+        let dense = network(vec![4.0, -2.0, 0.1, 0.2, 0.3, -0.1, -0.2, 0.1]);
+        let said = masks::said(&dense, &config).unwrap();
+        assert_eq!((said.clone(), least(&said)), (vec![0.25], 0.25));
+        // at the start all stay, in the middle some
+        let left = |scale: f64| {
+            let mut now = dense.clone();
+            masks::prune(&mut now, &config, &Target { share: 1.0, scale, said: &said }).unwrap();
+            now.layers[0].weights.nonzeros()
+        };
+        assert_eq!([1.0 / least(&said), 2.0, 1.0].map(left), [8, 4, 2]);
+    }
 }

@@ -13,8 +13,10 @@ use super::schedule::Schedule;
 use super::slices;
 use crate::config::Config;
 use crate::error::Error;
-use crate::model::Dense;
+use crate::model::{Dense, DenseLayer};
 use crate::quantize::kmeans::{nearest, Sorted};
+use crate::quantize::search::{choose, largest};
+use crate::storage::{self, exact, Method, StoredTensor};
 use candle_core::{DType, Device, Tensor, Var};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -51,17 +53,25 @@ struct Tuning {
 /// Called after each epoch with the number of epochs done and what a resumption needs.
 pub type Save<'a> = dyn FnMut(usize, BTreeMap<String, Tensor>) -> Result<(), Error> + 'a;
 
-/// Shares the weights of `pruned` as `[share]` says, and tunes them; goes on after the epoch of `resumed`.
+/// The shared weights beside zero that `share.codes` gives each layer.
+pub fn codes(config: &Config, pruned: &Dense) -> Vec<usize> {
+    let codes = &config.share.codes;
+    (0..pruned.layers.len()).map(|number| codes.get(number).or(codes.first()).copied().unwrap_or(255)).collect()
+}
+
+/// Gives each layer of `pruned` as many shared weights as `codes` says, and tunes them as `[share]` says; goes on after the
+/// epoch of `resumed`.
 pub fn share(
     config: &Config,
     pruned: &Dense,
+    codes: &[usize],
     data: &Data,
     resumed: Option<(usize, BTreeMap<String, Tensor>)>,
     save: &mut Save,
     progress: &mut dyn Progress,
 ) -> Result<Shared, Error> {
     let settings = &config.share;
-    let tuning = Tuning::start(config, pruned)?;
+    let tuning = Tuning::start(config, pruned, codes)?;
     let biases: Vec<Var> = tuning.network.layers.iter().map(|l| l.bias.clone()).collect();
     let vars: Vec<Var> = tuning.centroids.iter().chain(&biases).cloned().collect();
     let of_network = super::masks::masks(pruned)?;
@@ -113,26 +123,80 @@ fn sums(grad: &[f32], codes: &[u8], count: usize) -> Vec<f32> {
     sums[1..].iter().map(|s| *s as f32).collect()
 }
 
-impl Tuning {
-    fn start(config: &Config, pruned: &Dense) -> Result<Tuning, Error> {
-        let settings = &config.share;
-        let (mut all_codes, mut all_centroids) = (vec![], vec![]);
-        for (number, layer) in pruned.layers.iter().enumerate() {
-            let clusters = settings.codes.get(number).or(settings.codes.first()).copied().unwrap_or(255);
-            let mut rng = ChaCha8Rng::seed_from_u64(config.train.seed);
-            rng.set_stream(number as u64);
-            let sorted = Sorted::new(layer.weights.data.iter().copied().filter(|w| *w != 0.0));
-            let mut centroids = sorted.centroids(clusters, settings.init, settings.iterations, &mut rng);
-            if centroids.is_empty() {
-                centroids.push(0.0); // a layer without weights
-            }
-            // at most 255 centroids
-            let code = |w: &f32| if *w == 0.0 { 0 } else { nearest(&centroids, f64::from(*w)) as u8 + 1 };
-            all_codes.push(layer.weights.data.iter().map(code).collect());
-            let values: Vec<f32> = centroids.iter().map(|c| *c as f32).collect();
-            all_centroids.push(Var::from_slice(&values, values.len(), &Device::Cpu)?);
+/// The codes of a layer's weights, 0 for zero, and the values of the others.
+fn quantize(config: &Config, number: usize, layer: &DenseLayer, clusters: usize) -> (Vec<u8>, Vec<f32>) {
+    let settings = &config.share;
+    let mut rng = ChaCha8Rng::seed_from_u64(config.train.seed);
+    rng.set_stream(number as u64);
+    let sorted = Sorted::new(layer.weights.data.iter().copied().filter(|w| *w != 0.0));
+    let mut centroids = sorted.centroids(clusters, settings.init, settings.iterations, &mut rng);
+    if centroids.is_empty() {
+        centroids.push(0.0); // a layer without weights
+    }
+    // at most 255 centroids
+    let code = |w: &f32| if *w == 0.0 { 0 } else { nearest(&centroids, f64::from(*w)) as u8 + 1 };
+    (layer.weights.data.iter().map(code).collect(), centroids.iter().map(|c| *c as f32).collect())
+}
+
+/// What a search for the bits of each layer found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Searched {
+    /// Bits of a code, of each layer.
+    pub bits: Vec<u32>,
+    /// About what the weights take in a file.
+    pub bytes: usize,
+    /// On the samples held out, before tuning.
+    pub error: f64,
+    /// Networks that were tried.
+    pub tried: usize,
+}
+
+/// The shared weights beside zero of a code of so many bits, 1 to 8.
+pub fn codes_of(bits: u32) -> usize {
+    (1 << bits) - 1
+}
+
+/// The bits of each layer, of `fewest` to `most`, with which its file is small and its error at most `limit`. `None` if the
+/// error is larger with the largest file of each layer.
+pub fn search(config: &Config, pruned: &Dense, data: &Data, [fewest, most]: [u32; 2], limit: f64) -> Result<Option<Searched>, Error> {
+    let candidates: Vec<u32> = (fewest..=most).rev().collect();
+    let of_layer = |(number, layer)| candidates.iter().map(|bits| quantize(config, number, layer, codes_of(*bits))).collect::<Vec<_>>();
+    let quantized: Vec<Vec<_>> = pruned.layers.iter().enumerate().map(of_layer).collect();
+    let shared = |choice: &[usize]| {
+        let (codes, centroids) = quantized.iter().zip(choice).map(|(of_layer, c)| of_layer[*c].clone()).unzip();
+        Tuning::of(pruned, codes, centroids)?.finish(config.share.bias_bits)
+    };
+    let mut bytes = vec![vec![]; pruned.layers.len()];
+    for candidate in 0..candidates.len() {
+        let shared = shared(&vec![candidate; pruned.layers.len()])?;
+        for (layer, sizes) in shared.dense.layers.iter().zip(&mut bytes) {
+            let weights = &layer.weights;
+            let stored =
+                StoredTensor { name: layer.name.clone(), shape: vec![weights.rows, weights.columns], values: exact(&weights.data) };
+            sizes.push(storage::write(&[stored], Method::Auto)?.len());
         }
-        let tuning = Tuning { network: Network::new(pruned)?, codes: all_codes, centroids: all_centroids };
+    }
+    let evaluate = |choice: &[usize]| fit::error(&Network::new(&shared(choice)?.dense)?, &data.held_out);
+    let most = evaluate(&largest(&bytes))?;
+    if most.is_nan() || most > limit {
+        return Ok(None);
+    }
+    let choice = choose(&bytes, limit, evaluate)?;
+    let bits = choice.candidates.iter().map(|c| candidates[*c]).collect();
+    Ok(Some(Searched { bits, bytes: choice.bytes, error: choice.error, tried: choice.evaluations }))
+}
+
+impl Tuning {
+    fn start(config: &Config, pruned: &Dense, codes: &[usize]) -> Result<Tuning, Error> {
+        let layers = pruned.layers.iter().zip(codes).enumerate();
+        let (codes, centroids) = layers.map(|(number, (layer, codes))| quantize(config, number, layer, *codes)).unzip();
+        Tuning::of(pruned, codes, centroids)
+    }
+
+    fn of(pruned: &Dense, codes: Vec<Vec<u8>>, centroids: Vec<Vec<f32>>) -> Result<Tuning, Error> {
+        let var = |values: &Vec<f32>| Var::from_slice(values, values.len(), &Device::Cpu);
+        let centroids = centroids.iter().map(var).collect::<Result<_, _>>()?;
+        let tuning = Tuning { network: Network::new(pruned)?, codes, centroids };
         tuning.write()?;
         Ok(tuning)
     }
@@ -190,4 +254,17 @@ fn round_bias(bias: &mut [f32], bits: usize) -> (f32, Vec<i16>) {
     let numbers: Vec<i16> = bias.iter().map(|b| (b / step).round() as i16).collect();
     bias.iter_mut().zip(&numbers).for_each(|(b, n)| *b = f32::from(*n) * step);
     (step, numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gradients_of_each_code_are_summed_and_those_of_zero_left_out() {
+        let (grad, codes) = ([1.0, 10.0, 0.5, -3.0, 7.0, 0.25], [1, 2, 1, 3, 0, 1]);
+        assert_eq!(sums(&grad, &codes, 3), [1.75, 10.0, -3.0]);
+        // a code without weights has none
+        assert_eq!(sums(&grad[..1], &codes[..1], 2), [1.0, 0.0]);
+    }
 }

@@ -6,3 +6,5 @@ pub mod infer;
 pub mod inspect;
 #[cfg(feature = "verilator")]
 pub mod simulate;
+#[cfg(feature = "train")]
+pub mod train;

@@ -5,6 +5,7 @@
 
 use super::settings::Share;
 use crate::error::Error;
+use crate::prune::lamp_densities;
 use crate::train::lstm::RecurrentVariables;
 use crate::train::slices;
 use candle_core::{Device, Tensor};
@@ -61,6 +62,12 @@ pub fn balanced(
     let budget = (density * total as f64) as usize;
     let wanted: Vec<f64> = match share {
         Share::Uniform => units.iter().map(|u| density * (u.rows * u.columns) as f64).collect(),
+        Share::Lamp => {
+            let value = |unit: &Unit, k: usize| if masks[unit.variable][k] == 0.0 { 0.0 } else { weights[unit.variable][k] };
+            let values: Vec<Vec<f32>> = units.iter().map(|u| u.part(0, 1).map(|k| value(u, k)).collect()).collect();
+            let densities = lamp_densities(&values.iter().map(Vec::as_slice).collect::<Vec<_>>(), density)?;
+            units.iter().zip(densities).map(|(u, density)| density * (u.rows * u.columns) as f64).collect()
+        }
         Share::Magnitude | Share::Relative => {
             let all = units.iter().enumerate().flat_map(|(u, unit)| {
                 let (values, size) = (&weights[unit.variable], unit.unit);

@@ -1,6 +1,8 @@
 //! What decides a training and its pruning.
 
+use crate::config::OptimizerKind;
 use crate::error::Error;
+use crate::train::schedule::Schedule;
 use serde::{Deserialize, Serialize};
 
 /// A language model of symbols, how it is trained, and how it is pruned.
@@ -20,24 +22,37 @@ pub struct LanguageSettings {
     pub streams: usize,
     /// Symbols of each between two changes of the weights: gradients flow back no further.
     pub steps: usize,
-    /// Percent of what may be trained on that are held out at its end, for choices; 0 trains on all of it.
-    #[serde(default = "held_out")]
-    pub held_out: usize,
     /// Share of the names of a play's speakers that are exchanged for invented ones, others in every epoch.
     #[serde(default)]
     pub rename: f32,
     /// Most that the norm of all gradients together may be.
     pub clip: f64,
+    #[serde(default)]
+    pub learning: Learning,
     pub dense: Phase,
     #[serde(default)]
     pub prune: Option<PruneSettings>,
 }
 
-fn held_out() -> usize {
-    crate::train::text::HELD_OUT
+/// How weights follow gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learning {
+    pub optimizer: OptimizerKind,
+    pub momentum: f64,
+    pub weight_decay: f64,
+    /// Of the rate, over a part of the training.
+    pub schedule: Schedule,
 }
 
-/// A part of a training, with Adam and a rate that falls with half a cosine.
+/// Adam, with a rate that falls with half a cosine.
+impl Default for Learning {
+    fn default() -> Learning {
+        Learning { optimizer: OptimizerKind::Adam, momentum: 0.9, weight_decay: 0.0, schedule: Schedule::Cosine }
+    }
+}
+
+/// A part of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Phase {
@@ -60,6 +75,10 @@ pub struct PruneSettings {
     pub share: Share,
     /// Share of a stage's epochs in which weights go; in the rest they are retrained.
     pub pruning: f64,
+    /// Bits per symbol that what is held out may cost more than with the dense network: behind a stage that costs more, no
+    /// other follows.
+    #[serde(default)]
+    pub lose_at_most: Option<f64>,
     pub stage: Vec<Stage>,
 }
 
@@ -74,6 +93,8 @@ pub enum Share {
     Magnitude,
     /// By magnitude in terms of its matrix's root mean square.
     Relative,
+    /// By LAMP scores over all of them ([`lamp_densities`](crate::prune::lamp_densities)).
+    Lamp,
 }
 
 /// A density to reach and to measure.
@@ -115,9 +136,6 @@ impl LanguageSettings {
         }
         if self.clip <= 0.0 || !self.clip.is_finite() {
             return wrong("clip", self.clip.to_string(), "more than 0");
-        }
-        if self.held_out > 50 {
-            return wrong("held_out", self.held_out.to_string(), "0 to 50 percent");
         }
         if !(0.0..=1.0).contains(&self.rename) {
             return wrong("rename", self.rename.to_string(), "0 to 1");

@@ -23,15 +23,16 @@ fn settings() -> LanguageSettings {
         peepholes: false,
         streams: 4,
         steps: 16,
-        held_out: HELD_OUT,
         rename: 0.0,
         clip: 1.0,
+        learning: Learning::default(),
         dense: Phase { epochs: 3, rate: 2e-2, dropout: 0.1 },
         prune: Some(PruneSettings {
             pes: PES,
             distill: 0.5,
             share: Share::Magnitude,
             pruning: 0.5,
+            lose_at_most: None,
             stage: vec![stage(0.5, 2), stage(0.2, 2)],
         }),
     }
@@ -63,14 +64,15 @@ fn training_learns_and_a_break_changes_nothing() {
     let (text, settings) = (text(), settings());
     let parts = text.parts(Path::new("text"), HELD_OUT).unwrap();
     let symbols = text.vocabulary.len();
-    let dense = train(&settings, &parts, symbols, None, &mut Silent).unwrap();
+    let dense = train(&settings, &parts, symbols, &Checkpoints::default(), &mut Silent).unwrap();
     assert!(dense.held_out < 0.75 * (symbols as f64).log2(), "{}", dense.held_out);
-    let pruned = prune(&settings, &dense.network, &parts, None, &mut Silent).unwrap();
+    let pruned = prune(&settings, &dense.network, &parts, &Checkpoints::default(), &mut Silent).unwrap();
 
     let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints { file: Some(folder.path().join("net.checkpoint")), resume: true };
     let whole = |progress: &mut dyn Progress| {
-        let dense = train(&settings, &parts, symbols, Some(folder.path()), progress)?;
-        prune(&settings, &dense.network, &parts, Some(folder.path()), progress)
+        let dense = train(&settings, &parts, symbols, &checkpoints, progress)?;
+        prune(&settings, &dense.network, &parts, &checkpoints, progress)
     };
     for (part, epoch) in [("dense", 1), ("density 0.5", 0), ("density 0.2", 1)] {
         let mut killed = Killed { part, epoch, now: false };
@@ -82,7 +84,7 @@ fn training_learns_and_a_break_changes_nothing() {
         assert_eq!((once.density, once.held_out), (again.density, again.held_out));
     }
     let other = LanguageSettings { seed: 4, ..settings };
-    let error = train(&other, &parts, symbols, Some(folder.path()), &mut Silent).unwrap_err().to_string();
+    let error = train(&other, &parts, symbols, &checkpoints, &mut Silent).unwrap_err().to_string();
     assert!(error.contains("another configuration"), "{error}");
 }
 
@@ -95,7 +97,7 @@ fn every_pe_keeps_as_many_weights_and_none_comes_back() {
         settings.prune.as_mut().unwrap().share = share;
         let shape = Shape { symbols: text.vocabulary.len(), layers: 2, cells: 12, projection: None, peepholes: false };
         let start = RecurrentVariables::new(&shape, 1).unwrap().to_model().unwrap();
-        let stages = prune(&settings, &start, &parts, None, &mut Silent).unwrap();
+        let stages = prune(&settings, &start, &parts, &Checkpoints::default(), &mut Silent).unwrap();
         for (trained, density) in stages.iter().zip([0.5, 0.2]) {
             let zeros = bits_of(&trained.network).iter().filter(|w| **w == 0).count();
             let kept = 1.0 - zeros as f64 / bits_of(&trained.network).len() as f64;

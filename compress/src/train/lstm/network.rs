@@ -3,11 +3,12 @@
 use super::layer::{uniform, Input, LstmVariables};
 use super::sequence::LstmState;
 use crate::error::Error;
-use crate::model::{Activation, DenseLayer, Matrix, Recurrent};
+use crate::model::{Activation, Candidate, DenseLayer, Matrix, Recurrent};
 use crate::train::slices;
 use candle_core::{Device, Result, Tensor, Var};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 
 /// The sizes of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,16 @@ pub struct Shape {
     /// Values of h of each layer, if they are projected.
     pub projection: Option<usize>,
     pub peepholes: bool,
+}
+
+/// The sizes of one LSTM layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LayerShape {
+    pub cells: usize,
+    /// Values of h, if they are projected.
+    pub projection: Option<usize>,
+    pub peepholes: bool,
+    pub candidate: Candidate,
 }
 
 /// The variables of a network.
@@ -41,15 +52,22 @@ pub struct Dropout<'a> {
 impl RecurrentVariables {
     /// Random weights from a seed.
     pub fn new(shape: &Shape, seed: u64) -> Result<RecurrentVariables> {
+        let Shape { cells, projection, peepholes, .. } = *shape;
+        let layer = LayerShape { cells, projection, peepholes, candidate: Candidate::Tanh };
+        RecurrentVariables::of_layers(shape.symbols, &vec![layer; shape.layers], seed)
+    }
+
+    /// The same of layers that may differ.
+    pub fn of_layers(symbols: usize, layers: &[LayerShape], seed: u64) -> Result<RecurrentVariables> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let hidden = shape.projection.unwrap_or(shape.cells);
-        let layer = |l: usize| {
-            let inputs = if l == 0 { shape.symbols } else { hidden };
-            LstmVariables::new(inputs, shape.cells, shape.projection, shape.peepholes, &mut rng)
-        };
-        let lstm = (0..shape.layers).map(layer).collect::<Result<_>>()?;
-        let output = uniform(&mut rng, hidden, shape.symbols, 1.0 / (hidden as f32).sqrt())?;
-        Ok(RecurrentVariables { lstm, output, output_bias: Var::zeros(shape.symbols, candle_core::DType::F32, &Device::Cpu)? })
+        let (mut hidden, mut lstm) = (symbols, vec![]);
+        for shape in layers {
+            let layer = LstmVariables::new(hidden, shape.cells, shape.projection, shape.peepholes, &mut rng)?;
+            lstm.push(LstmVariables { candidate: shape.candidate, ..layer });
+            hidden = shape.projection.unwrap_or(shape.cells);
+        }
+        let output = uniform(&mut rng, hidden, symbols, 1.0 / (hidden as f32).sqrt())?;
+        Ok(RecurrentVariables { lstm, output, output_bias: Var::zeros(symbols, candle_core::DType::F32, &Device::Cpu)? })
     }
 
     /// The variables of a model. Errors: not one layer without activation behind LSTM layers, or one that answers with as
