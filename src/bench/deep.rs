@@ -13,6 +13,7 @@ use crate::training;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::config::Config;
 use lacuna_compress::entropy::order_units;
+use lacuna_compress::error::grouped;
 use lacuna_compress::import::load_model;
 use lacuna_compress::model::Dense;
 use lacuna_compress::storage::{save_stored, Method};
@@ -265,12 +266,16 @@ fn report(
     let what = format!("{}: seconds of training, pruning and sharing", case.name);
     outcome.checks.push(Check::new(what, seconds, 0, Bar::AtMost(case.seconds)));
 
-    // the first choice on the hardware
-    let mut config = config.clone();
-    config.model.file = chosen.into_iter().flatten().next().unwrap_or_else(|| points[0].path.clone());
-    let (_, on_hardware) = lenet_hardware::of_config(&config, data)?;
-    outcome.checks.extend(on_hardware.checks(case.name));
-    outcome.notes.extend(on_hardware.notes());
-    outcome.rows.push(on_hardware.row(Row::new().with("model", case.name).with("curve", "hardware")));
+    // the choices on the hardware
+    for point in points.iter().filter(|point| chosen.contains(&Some(point.path.clone()))) {
+        let mut config = config.clone();
+        config.model.file = point.path.clone();
+        let (_, on_hardware) = lenet_hardware::of_config(&config, data)?;
+        let name = format!("{} of {} bytes", case.name, grouped(point.bytes));
+        outcome.checks.extend(on_hardware.checks(&name));
+        outcome.notes.extend(on_hardware.notes());
+        let row = Row::new().with("model", case.name).with("curve", "hardware").with("bytes", point.bytes);
+        outcome.rows.push(on_hardware.row(row));
+    }
     Ok(())
 }

@@ -133,9 +133,9 @@ fn an_unknown_key_is_refused_with_its_line() {
         ("[input]\nlabel = \"x\"", 2),
         ("[train]\nepoch = 3", 2),
         ("[prune]\nlamp = true", 2),
-        ("[share]\nbits = 4", 2),
+        ("[share]\nbit = 4", 2),
         ("[accelerator.ese]\nchannel = 2", 2),
-        ("[[model.lstm]]\nformat = \"onnx\"\ncells = 4", 3),
+        ("[[model.lstm]]\nformat = \"onnx\"\ncell = 4", 3),
         ("[[model.lstm]]\n[model.lstm.reverse]\nnode = \"a\"", 3),
     ] {
         let error = parse(text).unwrap_err();
