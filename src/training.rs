@@ -13,6 +13,7 @@ use lacuna_compress::train::data::{Data, Labeled};
 use lacuna_compress::train::fit;
 use lacuna_compress::train::network::Network;
 use lacuna_compress::train::progress::Progress;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -73,6 +74,9 @@ impl Progress for Bar {
     }
 }
 
+/// What is expected of layers that are trained.
+const NAMES: &str = "expected weights and bias, each the name of a tensor to write";
+
 /// The configuration, if a model file can be written to `output`; `storage` allows an `.lcs`.
 pub fn configuration(config: &Path, output: &Path, storage: bool) -> Result<Config> {
     staged::check_file(output)?;
@@ -92,10 +96,18 @@ pub fn configuration(config: &Path, output: &Path, storage: bool) -> Result<Conf
         bail!("{}: found train.text, expected it with an LSTM only", path.display());
     }
     // what could not be written is refused before it is trained
+    let mut names = BTreeSet::new();
     for layer in &config.model.layer {
-        if layer.weights.is_empty() || layer.bias.is_none() {
-            let expected = "expected weights and bias, names of tensors to write";
-            bail!("{}: layer {}: found no weights or no bias, {expected}", path.display(), layer.label());
+        let (weights, Some(bias)) = (&layer.weights, &layer.bias) else {
+            bail!("{}: layer {}: found no bias, {NAMES}", path.display(), layer.label());
+        };
+        if weights.is_empty() {
+            bail!("{}: layer {}: found no weights, {NAMES}", path.display(), layer.label());
+        }
+        for name in [weights, bias] {
+            if !names.insert(name.as_str()) {
+                bail!("{}: layer {}: found tensor `{name}` again, {NAMES}", path.display(), layer.label());
+            }
         }
     }
     Ok(config)
@@ -105,25 +117,47 @@ pub fn configuration(config: &Path, output: &Path, storage: bool) -> Result<Conf
 pub fn checkpoints(args: &CheckpointArgs, output: &Path) -> Result<Checkpoints> {
     let folder = match &args.checkpoint {
         Some(folder) => {
+            if folder.is_file() {
+                bail!("--checkpoint {}: found a file, expected a folder", folder.display());
+            }
             std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
             folder.clone()
         }
         None => output.parent().map(Path::to_path_buf).unwrap_or_default(),
     };
-    let stem = output.file_stem().unwrap_or_default().to_string_lossy();
-    Ok(Checkpoints { file: Some(folder.join(format!("{stem}.checkpoint"))), resume: args.resume })
+    // with the extension: a dense model and the .lcs of it are often named alike
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    Ok(Checkpoints { file: Some(folder.join(format!("{name}.checkpoint"))), resume: args.resume })
+}
+
+/// The samples of `input.file`, if their labels are named too: read before the training, so that a fault in them costs nothing,
+/// and looked at when it is done.
+pub fn test_samples(config: &Config, data: &Data) -> Result<Option<Labeled>> {
+    let (Some(file), Some(labels)) = (&config.input.file, &config.input.labels) else { return Ok(None) };
+    let test = Labeled::load(config, file, labels)?;
+    let (found, expected) = (test.samples.size, data.train.samples.size);
+    if found != expected {
+        bail!("{}: found samples of {found} values, expected {expected}, those of the training", config.path(file).display());
+    }
+    Ok(Some(test))
 }
 
 /// Prints the errors of what was written, and removes the checkpoint, which nobody needs any more.
-pub fn finished(config: &Config, data: &Data, dense: &Dense, checkpoints: &Checkpoints, output: &Path) -> Result<()> {
+pub fn finished(
+    config: &Config,
+    data: &Data,
+    test: Option<&Labeled>,
+    dense: &Dense,
+    checkpoints: &Checkpoints,
+    output: &Path,
+) -> Result<()> {
     let network = Network::new(dense)?;
     let error = |labeled: &Labeled| fit::error(&network, labeled);
     term::line(format!("error on {} held out: {}", term::count(data.held_out.labels.len(), "sample"), percent(error(&data.held_out)?)))?;
-    if let (Some(file), Some(labels)) = (&config.input.file, &config.input.labels) {
-        let test = Labeled::load(config, file, labels)?;
-        fit::check(dense, &test)?;
+    if let (Some(file), Some(test)) = (&config.input.file, test) {
+        fit::check(dense, test)?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        term::line(format!("error on {} of {name}: {}", term::count(test.labels.len(), "sample"), percent(error(&test)?)))?;
+        term::line(format!("error on {} of {name}: {}", term::count(test.labels.len(), "sample"), percent(error(test)?)))?;
     }
     if let Some(file) = &checkpoints.file {
         // a checkpoint that stays does no harm

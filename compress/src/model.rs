@@ -124,6 +124,11 @@ pub struct Dense {
 }
 
 impl Dense {
+    /// Share of the weights that are not zero.
+    pub fn density(&self) -> f64 {
+        let all: usize = self.layers.iter().map(|l| l.weights.data.len()).sum();
+        self.layers.iter().map(|l| l.weights.nonzeros()).sum::<usize>() as f64 / all.max(1) as f64
+    }
     pub fn inputs(&self) -> usize {
         self.layers.first().map_or(0, DenseLayer::inputs)
     }

@@ -12,7 +12,6 @@ use crate::term;
 use crate::training;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::config::Config;
-use lacuna_compress::entropy::order_units;
 use lacuna_compress::error::grouped;
 use lacuna_compress::import::load_model;
 use lacuna_compress::model::Dense;
@@ -20,6 +19,7 @@ use lacuna_compress::storage::{save_stored, Method};
 use lacuna_compress::train::classify::{self, Checkpoints};
 use lacuna_compress::train::data::{Augment, Data, Labeled};
 use lacuna_compress::train::network::Network;
+use lacuna_compress::train::progress::Progress;
 use lacuna_compress::train::retrain;
 use lacuna_compress::train::share::{self, Shared};
 use lacuna_compress::train::{export, fit};
@@ -103,14 +103,51 @@ fn configuration(case: &Case, data: &Path) -> Result<Config> {
     Ok(config)
 }
 
-/// Seconds since `start`, and before, if the run was stopped and went on.
-fn seconds(folder: &Path, case: &Case, part: &str, start: Instant) -> f64 {
-    let file = folder.join(format!("{}-{part}.seconds", case.name));
-    let before: f64 = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0.0);
-    let sum = before + start.elapsed().as_secs_f64();
-    // without the file the sum is that of this run
-    let _ = std::fs::write(&file, sum.to_string());
-    sum
+/// The time that a part of the run takes, in a file beside its checkpoint after every epoch: what a kill takes away is that of
+/// an epoch, as it is of the training.
+struct Clock {
+    bar: training::Bar,
+    file: PathBuf,
+    /// Of the runs before this one.
+    before: f64,
+    start: Instant,
+    /// Something was trained in this run.
+    trained: bool,
+}
+
+impl Clock {
+    fn new(folder: &Path, case: &Case, part: &str) -> Clock {
+        let file = folder.join(format!("{}-{part}.seconds", case.name));
+        let before = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0.0);
+        Clock { bar: training::Bar::default(), file, before, start: Instant::now(), trained: false }
+    }
+    /// Seconds so far. Reading a part that is finished counts for nothing.
+    fn seconds(&self) -> f64 {
+        if !self.trained && self.before > 0.0 {
+            return self.before;
+        }
+        let sum = self.before + self.start.elapsed().as_secs_f64();
+        // without the file the sum is that of this run
+        let _ = std::fs::write(&self.file, sum.to_string());
+        sum
+    }
+}
+
+impl Progress for Clock {
+    fn epoch_started(&mut self, what: &str, epoch: usize, epochs: usize, steps: usize) {
+        self.bar.epoch_started(what, epoch, epochs, steps);
+    }
+    fn step(&mut self, step: usize, loss: f64) {
+        self.bar.step(step, loss);
+    }
+    fn epoch_ended(&mut self, epoch: usize, loss: f64, error: f64) {
+        self.bar.epoch_ended(epoch, loss, error);
+        self.trained = true;
+        self.seconds();
+    }
+    fn note(&mut self, text: &str) {
+        self.bar.note(text);
+    }
 }
 
 fn checkpoints(folder: &Path, case: &Case, part: &str) -> Checkpoints {
@@ -120,8 +157,9 @@ fn checkpoints(folder: &Path, case: &Case, part: &str) -> Checkpoints {
 fn one(case: &Case, data: &Path, folder: &Path, outcome: &mut Outcome) -> Result<()> {
     let config = configuration(case, data)?;
     let digits = Data::load(&config)?;
-    let start = Instant::now();
-    let trained = classify::train(&config, &digits, &checkpoints(folder, case, "dense"), &mut training::Bar::default())?.dense;
+    let mut clock = Clock::new(folder, case, "dense");
+    let trained = classify::train(&config, &digits, &checkpoints(folder, case, "dense"), &mut clock)?.dense;
+    let dense_seconds = clock.seconds();
     // one digit more or less of 5,000 is chance; at every place that training shifts them to they tell networks apart
     let judges = match Augment::new(&config, digits.held_out.samples.size)? {
         Some(augment) => digits.held_out.at_every_place(&augment),
@@ -129,13 +167,11 @@ fn one(case: &Case, data: &Path, folder: &Path, outcome: &mut Outcome) -> Result
     };
     let held_out = |dense: &Dense| -> Result<f64> { Ok(100.0 * fit::error(&Network::new(dense)?, &judges)?) };
     let dense_held_out = held_out(&trained)?;
-    let dense_seconds = seconds(folder, case, "dense", start);
 
     let mut points = vec![];
     let mut network = trained.clone();
     let mut middle = None;
     for (pass, density) in config.prune.density.iter().enumerate() {
-        let start = Instant::now();
         let mut config = config.clone();
         config.prune.density = vec![*density];
         config.prune.lose_at_most = None;
@@ -144,10 +180,11 @@ fn one(case: &Case, data: &Path, folder: &Path, outcome: &mut Outcome) -> Result
             (config.prune.epochs, config.prune.retrain) = (less(config.prune.epochs), less(config.prune.retrain));
         }
         let part = format!("pass{}", pass + 1);
-        let found = retrain::prune(&config, &network, &digits, &checkpoints(folder, case, &part), &mut training::Bar::default())?;
+        let mut clock = Clock::new(folder, case, &part);
+        let found = retrain::prune(&config, &network, &digits, &checkpoints(folder, case, &part), &mut clock)?;
         network = found.pruned;
         let shared = found.shared.context("the configuration shares weights")?;
-        points.push(point(case, &config, &shared, folder, &part, "density", start, &held_out)?);
+        points.push(point(case, &config, &shared, folder, &part, "density", &clock, &held_out)?);
         if pass == 0 {
             middle = Some(network.clone());
         }
@@ -155,19 +192,11 @@ fn one(case: &Case, data: &Path, folder: &Path, outcome: &mut Outcome) -> Result
     let seconds = dense_seconds + points.iter().map(|p| p.seconds).sum::<f64>();
     if let Some(network) = middle {
         for bits in BITS {
-            let start = Instant::now();
             let mut config = config.clone();
+            let mut clock = Clock::new(folder, case, &format!("bits{bits}"));
             (config.share.codes, config.share.epochs) = (vec![1 << bits], case.bits_epochs);
-            let shared = share::share(
-                &config,
-                &network,
-                &share::codes(&config, &network),
-                &digits,
-                None,
-                &mut |_, _| Ok(()),
-                &mut training::Bar::default(),
-            )?;
-            points.push(point(case, &config, &shared, folder, &format!("bits{bits}"), "bits", start, &held_out)?);
+            let shared = share::share(&config, &network, &share::codes(&config, &network), &digits, None, &mut |_, _| Ok(()), &mut clock)?;
+            points.push(point(case, &config, &shared, folder, &format!("bits{bits}"), "bits", &clock, &held_out)?);
         }
     }
     report(case, &config, data, &trained, (dense_held_out, seconds), points, outcome)
@@ -182,22 +211,18 @@ fn point(
     folder: &Path,
     part: &str,
     curve: &'static str,
-    start: Instant,
+    clock: &Clock,
     held_out: &dyn Fn(&Dense) -> Result<f64>,
 ) -> Result<Point> {
     let path = folder.join(format!("{}-{part}.lcs", case.name));
-    // hidden units in an order that codes well
-    let mut ordered = shared.dense.clone();
-    order_units(&mut ordered);
-    let bytes = save_stored(&path, &export::stored(config, &ordered, shared)?, Method::Auto)?;
+    let bytes = save_stored(&path, &export::stored(config, shared)?, Method::Auto)?;
     let mut config = config.clone();
     config.model.file = path.clone();
     let dense = load_model(&config)?;
-    let weights: usize = dense.layers.iter().map(|l| l.weights.data.len()).sum();
-    let density = dense.layers.iter().map(|l| l.weights.nonzeros()).sum::<usize>() as f64 / weights as f64;
+    let density = dense.density();
     let codes = config.share.codes.first().copied().unwrap_or(0);
+    let seconds = clock.seconds();
     let found = held_out(&dense)?;
-    let seconds = seconds(folder, case, part, start);
     term::note(format!("{part}: density {:.2} %, {bytes} bytes, error {found:.2} % held out", 100.0 * density));
     Ok(Point { curve, codes, density, bytes, held_out: found, dense, path, seconds })
 }
@@ -274,7 +299,13 @@ fn report(
         let name = format!("{} of {} bytes", case.name, grouped(point.bytes));
         outcome.checks.extend(on_hardware.checks(&name));
         outcome.notes.extend(on_hardware.notes());
-        let row = Row::new().with("model", case.name).with("curve", "hardware").with("bytes", point.bytes);
+        let row = Row::new()
+            .with("model", case.name)
+            .with("curve", "hardware")
+            .with("dense_error_percent", rounded(dense_error, 2))
+            .with("density", rounded(point.density, 5))
+            .with("bytes", point.bytes)
+            .with("rate", rounded(4.0 * parameters as f64 / point.bytes as f64, 1));
         outcome.rows.push(on_hardware.row(row));
     }
     Ok(())

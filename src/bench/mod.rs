@@ -67,6 +67,31 @@ pub struct BenchArgs {
     pub only: Option<String>,
 }
 
+impl BenchArgs {
+    /// Before a measurement of an hour: what it cannot be told, and files that could not be written after it.
+    fn check(&self) -> Result<()> {
+        let trains = [Bench::Deep, Bench::PruneLm];
+        let only = |given: bool, option: &str, names: &[Bench]| {
+            if given && !names.contains(&self.name) {
+                let names: Vec<&str> = names.iter().map(|bench| bench.name()).collect();
+                bail!("found {option} with {}, expected it with {} only", self.name.name(), names.join(" or "));
+            }
+            Ok(())
+        };
+        only(self.all, "--all", &[Bench::Nine])?;
+        only(self.keep.is_some(), "--keep", &trains)?;
+        only(self.plots.is_some(), "--plots", &trains)?;
+        only(self.only.is_some(), "--only", &[Bench::Deep])?;
+        if let Some(path) = &self.json {
+            staged::check_file(path)?;
+        }
+        for folder in self.plots.iter().chain(&self.keep) {
+            std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Bench {
     /// Sparse LeNet-300-100 and LeNet-5 on MNIST: error, size, and 500 and 200 digits under Verilator
@@ -131,9 +156,7 @@ impl Bench {
 
 /// Measures. An error means that it could not; a missed bar is an answer.
 pub fn run(args: &BenchArgs) -> Result<ExitCode> {
-    if let Some(path) = &args.json {
-        staged::check_file(path)?;
-    }
+    args.check()?;
     let outcome = match args.name {
         Bench::Digits => digits::run(&args.data)?,
         Bench::Fc8 => fc8::run(&args.data)?,
@@ -159,20 +182,20 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Entropy => entropy::run(&args.data)?,
         Bench::PruneLm => prune_lm::run(&args.data, args.keep.as_deref())?,
     };
+    let verdict = finish(args.name, &outcome, args.json.as_deref())?;
     if let Some(folder) = &args.plots {
         curves(args.name, &outcome, folder)?;
     }
-    finish(args.name, &outcome, args.json.as_deref())
+    Ok(verdict)
 }
 
 /// Draws what the rows of a measurement have of curves.
 fn curves(bench: Bench, outcome: &Outcome, folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let rows = outcome.rows.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     match bench {
         Bench::Deep => plot::deep(&rows, folder)?,
         Bench::PruneLm => plot::prune_lm(&rows, folder)?,
-        _ => bail!("found --plots, expected it with deep or prune-lm only: {} has no curves", bench.name()),
+        _ => return Ok(()),
     }
     term::note(format!("drew the curves into {}", folder.display()));
     Ok(())

@@ -20,7 +20,7 @@ mod trains {
     use super::*;
     use crate::bench::data_file;
     use crate::bench::report::{rounded, Bar, Check, Row};
-    use crate::term;
+    use crate::training::Bar;
     use anyhow::{ensure, Context};
     use lacuna_compress::error::grouped;
     use lacuna_compress::import::load_recurrent;
@@ -29,7 +29,6 @@ mod trains {
     use lacuna_compress::train::classify::Checkpoints;
     use lacuna_compress::train::language::{bits_in_one_run, prune, save_network, train, LanguageSettings, Trained};
     use lacuna_compress::train::lstm::RecurrentVariables;
-    use lacuna_compress::train::progress::Progress;
     use lacuna_compress::train::text::{Parts, Text};
     use lacuna_sim::golden::Recurrent as Golden;
 
@@ -43,33 +42,6 @@ mod trains {
     const ESE: f64 = 0.11;
     /// What a density may cost that costs nothing.
     const NOTHING: f64 = 0.02;
-
-    /// A line for each epoch.
-    #[derive(Default)]
-    struct Lines {
-        what: String,
-        epochs: usize,
-        started: Option<std::time::Instant>,
-    }
-
-    impl Progress for Lines {
-        fn epoch_started(&mut self, what: &str, _: usize, epochs: usize, _: usize) {
-            (self.what, self.epochs, self.started) = (what.to_string(), epochs, Some(std::time::Instant::now()));
-        }
-        fn epoch_ended(&mut self, epoch: usize, loss: f64, error: f64) {
-            let seconds = self.started.map_or(0.0, |s| s.elapsed().as_secs_f64());
-            let loss = loss / std::f64::consts::LN_2;
-            term::note(format!(
-                "{}, epoch {} of {}: loss {loss:.4}, held out {error:.4} bits per character, {seconds:.1} s",
-                self.what,
-                epoch + 1,
-                self.epochs
-            ));
-        }
-        fn note(&mut self, text: &str) {
-            term::note(text);
-        }
-    }
 
     /// Bits per character of the last 10 % and of the last characters.
     struct Measured {
@@ -91,10 +63,7 @@ mod trains {
         let text = Text::load(&path, None)?;
         let parts = text.parts(&path, 0)?;
         ensure!(parts.test.len() > END, "{}: {} characters are too few", path.display(), grouped(text.symbols.len()));
-        if let Some(keep) = keep {
-            std::fs::create_dir_all(keep).with_context(|| keep.display().to_string())?;
-        }
-        let mut lines = Lines::default();
+        let mut lines = Bar::of_text();
         let checkpoints = Checkpoints { file: keep.map(|keep| keep.join("charlm.checkpoint")), resume: true };
         let dense = train(&settings, &parts, text.vocabulary.len(), &checkpoints, &mut lines)?;
         let pruned = prune(&settings, &dense.network, &parts, &checkpoints, &mut lines)?;

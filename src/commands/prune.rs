@@ -35,7 +35,7 @@ pub fn run(_: &PruneArgs) -> Result<ExitCode> {
 pub fn run(args: &PruneArgs) -> Result<ExitCode> {
     use crate::term;
     use crate::training::{self, Bar};
-    use lacuna_compress::config::Config;
+    use lacuna_compress::config::{Config, Criterion};
     use lacuna_compress::import::load_model;
     use lacuna_compress::storage::{self, is_storage, save_stored, Method};
     use lacuna_compress::train::{data::Data, export, retrain};
@@ -55,28 +55,33 @@ pub fn run(args: &PruneArgs) -> Result<ExitCode> {
     }
     let dense = load_model(&config)?;
     let data = Data::load(&config)?;
+    let test = training::test_samples(&config, &data)?;
     let checkpoints = training::checkpoints(&args.checkpoints, output)?;
     let pruned = retrain::prune(&config, &dense, &data, &checkpoints, &mut Bar::default())?;
     let result = pruned.shared.as_ref().map_or(&pruned.pruned, |shared| &shared.dense);
     report::pruned(&config, &dense, &pruned)?;
+    if config.prune.criterion != Criterion::Layer && config.model.layer.iter().any(|l| l.density.is_some() || l.quality.is_some()) {
+        term::note("density and quality of the layers count with prune.criterion = \"layer\" only");
+    }
     let coded = |bytes: usize| {
         let rate = 4.0 * dense.parameters() as f64 / bytes as f64;
         format!("{}, {rate:.0} times smaller", term::count(bytes, "byte"))
     };
     match &pruned.shared {
         Some(shared) if is_storage(output) => {
-            let bytes = save_stored(output, &export::stored(&config, &shared.dense, shared)?, Method::Auto)?;
+            let bytes = save_stored(output, &export::stored(&config, shared)?, Method::Auto)?;
             term::line(format!("{}: {}", output.display(), coded(bytes)))?;
         }
         Some(shared) => {
             export::save_model(output, &config, result)?;
-            let bytes = storage::write(&export::stored(&config, &shared.dense, shared)?, Method::Auto)?.len();
+            let bytes = storage::write(&export::stored(&config, shared)?, Method::Auto)?.len();
             term::line(format!("as an .lcs: {}", coded(bytes)))?;
         }
         None => export::save_model(output, &config, result)?,
     }
-    training::finished(&config, &data, result, &checkpoints, output)?;
-    Ok(ExitCode::SUCCESS)
+    training::finished(&config, &data, test.as_ref(), result, &checkpoints, output)?;
+    let refused = config.share.shares() && pruned.shared.is_none();
+    Ok(if refused || !pruned.passes.iter().any(|pass| pass.accepted) { ExitCode::from(term::BAD) } else { ExitCode::SUCCESS })
 }
 
 #[cfg(feature = "train")]
@@ -124,7 +129,7 @@ mod report {
             let verdict = if pass.accepted { "kept" } else { "too much lost" };
             vec![name, percent(pass.density), percent(pass.error), verdict.to_string()]
         };
-        let mut rows = vec![vec!["dense".to_string(), percent(1.0), percent(found.dense_error), String::new()]];
+        let mut rows = vec![vec!["before".to_string(), percent(dense.density()), percent(found.dense_error), String::new()]];
         rows.extend(found.passes.iter().enumerate().map(|(i, pass)| row((i + 1).to_string(), pass)));
         rows.extend(found.sharing.iter().map(|pass| row("shared".to_string(), pass)));
         term::table("Passes", &["pass", "density", "error", "verdict"], &rows)?;

@@ -12,7 +12,7 @@ use lacuna_compress::model::DenseLayer;
 use lacuna_compress::prune::{prune, Rule};
 use lacuna_compress::quantize::{dequantize, quantize, Quantization};
 use lacuna_compress::spec::WeightForm;
-use lacuna_compress::storage::{self, save_stored, StoredTensor, Values};
+use lacuna_compress::storage::{self, is_storage, save_stored, StoredTensor, Values};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -65,6 +65,9 @@ impl From<Method> for storage::Method {
 
 pub fn run(args: &StoreArgs) -> Result<ExitCode> {
     staged::check_file(&args.output)?;
+    if !is_storage(&args.output) {
+        bail!("{}: found another extension, expected .lcs", args.output.display());
+    }
     let spinner = term::spinner("storing");
     let tensors = match (&args.file, &args.config) {
         (Some(file), _) => exact(file, args.layout.as_deref())?,
@@ -134,14 +137,16 @@ fn configured(path: &Path) -> Result<Vec<StoredTensor>> {
         );
     }
     let dense = load_model(&config)?;
-    let rules: Vec<Rule> = config.model.layer.iter().map(|l| Rule::from(l.density)).collect();
+    let rules: Vec<Rule> = config.model.layer.iter().map(|l| l.rule()).collect();
     let (sparse, _) = prune(dense, &rules)?;
     let how = Quantization { form: WeightForm::Codebook, ..Quantization::from(&config) };
     let (layers, _) = quantize(&sparse, &how)?;
     let shared = dequantize(&layers);
     let mut tensors = Vec::new();
     for ((layer, shared), config) in sparse.layers.iter().zip(&shared.layers).zip(&config.model.layer) {
-        let few = |values: &Values| matches!(values, Values::Shared { codebook, .. } if codebook.len() <= 255 && 8 * codebook.len() <= values.len());
+        let kept = layer.weights.nonzeros();
+        let few =
+            |values: &Values| matches!(values, Values::Shared { codebook, .. } if codebook.len() <= 255 && 8 * codebook.len() <= kept);
         let already = Values::share(&layer.weights.data).filter(few).is_some();
         tensors.extend(of_layer(if already { layer } else { shared }, config)?);
     }

@@ -47,9 +47,10 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
         return super::recurrent::train::train(args, &config);
     }
     let data = Data::load(&config)?;
+    let test = training::test_samples(&config, &data)?;
     let checkpoints = training::checkpoints(&args.checkpoints, &args.output)?;
     let trained = classify::train(&config, &data, &checkpoints, &mut Bar::default())?;
     export::save_model(&args.output, &config, &trained.dense)?;
-    training::finished(&config, &data, &trained.dense, &checkpoints, &args.output)?;
+    training::finished(&config, &data, test.as_ref(), &trained.dense, &checkpoints, &args.output)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -64,12 +64,12 @@ fn an_lstm_learns_a_text_is_pruned_and_runs_through_the_pipeline() {
     // every PE has as many weights of each gate's matrix
     let out = p.run(&["compress", "-c", "sparse.toml", "-o", "sparse.lacuna"]).did_it();
     let rows = out.lines().map(|l| l.split_whitespace().collect::<Vec<_>>());
-    let gates: Vec<_> = rows.filter(|r| r.len() > 8 && ["first", "second"].contains(&r[0]) && ["x", "h"].contains(&r[2])).collect();
+    let gates: Vec<_> = rows.filter(|r| r.contains(&"%") && ["first", "second"].contains(&r[0]) && ["x", "h"].contains(&r[2])).collect();
     assert_eq!(gates.len(), 16, "{out}");
     let number = |text: &str| text.trim_end_matches('%').parse::<f64>().unwrap();
     let (mut kept, mut all) = (0.0, 0.0);
     for row in &gates {
-        assert_eq!(row[row.len() - 4 - 3..][..1], ["1.000"], "{row:?}");
+        assert_eq!(row[8], "1.000", "{row:?}");
         kept += number(row[5]);
         all += number(row[3]) * number(row[4]);
     }

@@ -239,6 +239,9 @@ impl TrainConfig {
         if self.held_out == 0 {
             return Err("train.held_out is 0, expected at least 1".to_string());
         }
+        if i64::try_from(self.seed).is_err() {
+            return Err(format!("train.seed is {}, expected 0 to 2^63 - 1", self.seed));
+        }
         within("train.epochs", self.epochs, 0, 10_000)?;
         steps("train", self.batch, self.rate, self.momentum, self.weight_decay)?;
         within("train.step_epochs", self.step_epochs, 1, 10_000)?;

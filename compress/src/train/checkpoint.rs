@@ -29,6 +29,15 @@ pub struct Header {
 }
 
 const METADATA: &str = "lacuna checkpoint";
+const CRC: &str = "crc32";
+
+/// Of the header and of the values of every tensor, in the order of their names.
+fn crc<'a>(header: &str, values: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header.as_bytes());
+    values.for_each(|bytes| hasher.update(bytes));
+    format!("{:08x}", hasher.finalize())
+}
 
 /// The hash of a configuration (and of what else decides the result), as 16 hexadecimal digits.
 pub fn config_hash(config: &impl Serialize) -> Result<String, Error> {
@@ -44,13 +53,25 @@ pub fn short(hash: &[u8]) -> String {
 /// Writes tensors of 32-bit floating point and the header to `path`, which is replaced as a whole.
 pub fn save(path: &Path, header: &Header, tensors: &BTreeMap<String, Tensor>) -> Result<(), Error> {
     let header = serde_json::to_string(header).map_err(|e| Error::Training(format!("checkpoint: {e}")))?;
-    write_tensors(path, tensors, Some(HashMap::from([(METADATA.to_string(), header)])))
+    let arrays = arrays(tensors)?;
+    let crc = crc(&header, arrays.iter().map(|(_, _, bytes)| &bytes[..]));
+    write(path, &arrays, Some(HashMap::from([(METADATA.to_string(), header), (CRC.to_string(), crc)])))
 }
 
 /// Writes tensors of 32-bit floating point as safetensors.
-pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>, metadata: Option<HashMap<String, String>>) -> Result<(), Error> {
+pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), Error> {
+    write(path, &arrays(tensors)?, None)
+}
+
+/// Name, shape and bytes.
+type Array<'a> = (&'a String, Vec<usize>, Vec<u8>);
+
+fn arrays(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<Array<'_>>, Error> {
     let bytes = |t: &Tensor| slices::read(t, |values| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
-    let arrays = tensors.iter().map(|(name, t)| Ok((name, t.dims().to_vec(), bytes(t)?))).collect::<Result<Vec<_>, Error>>()?;
+    tensors.iter().map(|(name, t)| Ok((name, t.dims().to_vec(), bytes(t)?))).collect()
+}
+
+fn write(path: &Path, arrays: &[Array], metadata: Option<HashMap<String, String>>) -> Result<(), Error> {
     let wrong = |e: safetensors::SafeTensorError| Error::Training(format!("{}: {e}", path.display()));
     let views = arrays.iter().map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)));
     let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>().map_err(wrong)?;
@@ -63,14 +84,21 @@ pub fn load(path: &Path, config: &str) -> Result<(Header, BTreeMap<String, Tenso
     let wrong = |found: String, expected: &str| Error::Format { path: path.to_path_buf(), found, expected: expected.to_string() };
     let broken = |e: safetensors::SafeTensorError| wrong(e.to_string(), "a checkpoint in the form of a safetensors file");
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
-    let header = metadata.metadata().as_ref().and_then(|m| m.get(METADATA)).ok_or_else(|| wrong("no header".into(), "a checkpoint"))?;
-    let header: Header = serde_json::from_str(header).map_err(|e| wrong(e.to_string(), "the header of a checkpoint"))?;
+    let entry = |key: &str| metadata.metadata().as_ref().and_then(|m| m.get(key)).ok_or_else(|| wrong(format!("no {key}"), "a checkpoint"));
+    let (text, stored) = (entry(METADATA)?, entry(CRC)?);
+    let header: Header = serde_json::from_str(text).map_err(|e| wrong(e.to_string(), "the header of a checkpoint"))?;
     if header.config != config {
         let expected = format!("one of this configuration, {config}; without --resume the training starts again");
         return Err(wrong(format!("a checkpoint of another configuration, {}", header.config), &expected));
     }
+    let all = SafeTensors::deserialize(&bytes).map_err(broken)?;
+    let views: BTreeMap<&str, TensorView> = all.iter().collect();
+    let found = crc(text, views.values().map(|view| view.data()));
+    if found != *stored {
+        return Err(wrong(format!("CRC-32 {found}"), &format!("{stored}: the file is damaged")));
+    }
     let mut tensors = BTreeMap::new();
-    for (name, view) in SafeTensors::deserialize(&bytes).map_err(broken)?.iter() {
+    for (name, view) in &views {
         if view.dtype() != Dtype::F32 {
             return Err(wrong(format!("tensor `{name}` of {:?}", view.dtype()), "32-bit floating point"));
         }
@@ -109,6 +137,10 @@ mod tests {
             std::fs::write(&path, &bytes[..cut]).unwrap();
             assert!(load(&path, &header.config).is_err(), "{cut} bytes");
         }
+        let mut flipped = bytes.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, &flipped).unwrap();
+        assert!(load(&path, &header.config).unwrap_err().to_string().contains("damaged"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary files");
     }
 }

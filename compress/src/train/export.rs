@@ -2,6 +2,7 @@
 
 use super::share::Shared;
 use crate::config::Config;
+use crate::entropy::order_units;
 use crate::error::Error;
 use crate::model::Dense;
 use crate::storage::{in_file, save_tensors, StoredTensor, Values};
@@ -28,9 +29,10 @@ pub fn save_model(path: &Path, config: &Config, dense: &Dense) -> Result<(), Err
 }
 
 /// The tensors of a network with shared weights as a storage file (`.lcs`) has them: codebooks and codes, and biases as numbers
-/// of `bias_bits` bits, or as they are if that is 0. `dense` is that of `shared`, or the same with its hidden units in another
-/// order.
-pub fn stored(config: &Config, dense: &Dense, shared: &Shared) -> Result<Vec<StoredTensor>, Error> {
+/// of `bias_bits` bits, or as they are if that is 0. Hidden units are in an order that codes well.
+pub fn stored(config: &Config, shared: &Shared) -> Result<Vec<StoredTensor>, Error> {
+    let mut dense = shared.dense.clone();
+    order_units(&mut dense);
     let mut tensors = Vec::new();
     for ((named, layer), of_layer) in config.model.layer.iter().zip(&dense.layers).zip(&shared.layers) {
         let (shape, weights) = in_file(layer, named.output_axis, &layer.weights.data);

@@ -27,12 +27,6 @@ pub fn said(dense: &Dense, config: &Config) -> Result<Vec<f64>, Error> {
     config.model.layer.iter().zip(&dense.layers).map(of_layer).collect()
 }
 
-/// Non-zero weights over all of them.
-pub fn density(dense: &Dense) -> f64 {
-    let all: usize = dense.layers.iter().map(|l| l.weights.data.len()).sum();
-    dense.layers.iter().map(|l| l.weights.nonzeros()).sum::<usize>() as f64 / all.max(1) as f64
-}
-
 /// Makes the weights zero that go. Zeros stay, as the smallest of all.
 pub fn prune(dense: &mut Dense, config: &Config, target: &Target) -> Result<(), Error> {
     let slices: Vec<&[f32]> = dense.layers.iter().map(|l| l.weights.data.as_slice()).collect();

@@ -165,7 +165,7 @@ pub fn prune(config: &Config, dense: &Dense, data: &Data, checkpoints: &Checkpoi
     let mut save = |epoch: usize, tensors: BTreeMap<String, Tensor>| state.save("share", epoch, tensors);
     let shared = share::share(config, &found.pruned, &codes, data, at, &mut save, progress)?;
     let error = fit::error(&Network::new(&shared.dense)?, &data.held_out)?;
-    let report = PassReport { density: masks::density(&shared.dense), error, accepted: error <= limit };
+    let report = PassReport { density: shared.dense.density(), error, accepted: error <= limit };
     found.sharing = Some(report);
     found.shared = report.accepted.then_some(shared);
     Ok(found)
@@ -211,7 +211,7 @@ fn one_pass(
     let (share, last) = (settings.density[number], settings.density[settings.density.len() - 1]);
     // where this pass starts: the end of the one before
     let scale_before = if number == 0 { f64::INFINITY } else { settings.density[number - 1] / last };
-    let share_before = if number == 0 { masks::density(original) } else { settings.density[number - 1].min(masks::density(original)) };
+    let share_before = if number == 0 { original.density() } else { settings.density[number - 1].min(original.density()) };
     let said = masks::said(original, config)?;
     let least = least(&said);
     let target = |done: f64| Target {
@@ -279,7 +279,7 @@ fn one_pass(
     let mut end = network.dense()?;
     masks::settle(&mut end)?;
     set_vars(&vars, &vars_as_tensors(&Network::new(&end)?.vars()))?;
-    Ok(state.report(masks::density(&end), fit::error(network, &data.held_out)?))
+    Ok(state.report(end.density(), fit::error(network, &data.held_out)?))
 }
 
 /// The least density that a layer says: above its reciprocal, a scale has no effect.

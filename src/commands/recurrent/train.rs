@@ -36,7 +36,7 @@ pub fn prune(args: &PruneArgs, output: &Path, config: &Config) -> Result<ExitCod
     let stages = language::prune(&settings, &dense, &parts, &checkpoints, &mut Bar::of_text())?;
     let kept = |stage: &&Trained| config.prune.lose_at_most.is_none_or(|bits| stage.held_out <= of_dense + bits);
     let result = stages.iter().rfind(kept).map_or((&dense, of_dense), |stage| (&stage.network, stage.held_out));
-    let mut rows = vec![vec!["dense".to_string(), percent(1.0), format!("{of_dense:.4}"), String::new()]];
+    let mut rows = vec![vec!["before".to_string(), percent(density(&dense)), format!("{of_dense:.4}"), String::new()]];
     rows.extend(stages.iter().enumerate().map(|(i, stage)| {
         let verdict = if kept(&stage) { "kept" } else { "too much lost" };
         vec![(i + 1).to_string(), percent(stage.density), format!("{:.4}", stage.held_out), verdict.to_string()]
@@ -47,10 +47,20 @@ pub fn prune(args: &PruneArgs, output: &Path, config: &Config) -> Result<ExitCod
     finished(config, &corpus, &settings, &checkpoints, result, output)
 }
 
+/// Weights of the matrices of a layer, and those that are not zero.
+fn counts(layer: &LstmLayer) -> (usize, usize) {
+    let matrices = || layer.input_weights.iter().chain(&layer.hidden_weights).chain(&layer.projection);
+    (matrices().map(|m| m.data.len()).sum(), matrices().map(|m| m.nonzeros()).sum())
+}
+
+fn density(network: &Recurrent) -> f64 {
+    let (all, kept) = network.lstm.iter().map(counts).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+    kept as f64 / all.max(1) as f64
+}
+
 /// What is left of the matrices of a layer.
 fn row(layer: &LstmLayer, name: &str) -> Vec<String> {
-    let matrices = || layer.input_weights.iter().chain(&layer.hidden_weights).chain(&layer.projection);
-    let (all, kept): (usize, usize) = (matrices().map(|m| m.data.len()).sum(), matrices().map(|m| m.nonzeros()).sum());
+    let (all, kept) = counts(layer);
     vec![name.to_string(), grouped(all), grouped(kept), percent(kept as f64 / all.max(1) as f64)]
 }
 
@@ -63,7 +73,7 @@ fn finished(
     (network, bits): (&Recurrent, f64),
     output: &Path,
 ) -> Result<ExitCode> {
-    write_tensors(output, &tensors(&config.model, network)?, None)?;
+    write_tensors(output, &tensors(&config.model, network)?)?;
     term::line(format!("bits per character on {} held out: {bits:.4}", term::count(corpus.held_out, "character")))?;
     language::remove_checkpoints(settings, checkpoints);
     term::note(format!("wrote {}", output.display()));

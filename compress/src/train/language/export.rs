@@ -19,7 +19,7 @@ pub fn save_network(path: &Path, network: &Recurrent) -> Result<Config, Error> {
         let [weights, bias] = ["weight", "bias"].map(|what| format!("{}.{what}", layer.name));
         config.model.layer.push(LayerConfig { bias: Some(bias), activation: layer.activation, ..LayerConfig::new(&layer.name, &weights) });
     }
-    write_tensors(path, &tensors(&config.model, network)?, None)?;
+    write_tensors(path, &tensors(&config.model, network)?)?;
     Ok(config)
 }
 

@@ -142,11 +142,11 @@ impl LanguageSettings {
         }
         let stages = self.prune.iter().flat_map(|p| p.stage.iter().map(|s| (s.name(), s.phase())));
         for (name, phase) in std::iter::once(("dense".to_string(), self.dense)).chain(stages) {
-            if !(phase.rate > 0.0 && phase.rate <= 1.0) {
-                return wrong(&format!("rate ({name})"), phase.rate.to_string(), "more than 0, at most 1");
+            if !(phase.rate > 0.0 && phase.rate.is_finite()) {
+                return wrong(&format!("rate ({name})"), phase.rate.to_string(), "a number above 0");
             }
-            if !(0.0..=0.9).contains(&phase.dropout) {
-                return wrong(&format!("dropout ({name})"), phase.dropout.to_string(), "0 to 0.9");
+            if !(0.0..1.0).contains(&phase.dropout) {
+                return wrong(&format!("dropout ({name})"), phase.dropout.to_string(), "a share from 0, below 1");
             }
         }
         let Some(prune) = &self.prune else { return Ok(()) };
