@@ -192,7 +192,8 @@ impl Case {
             .with("cut_error_percent", cut_error)
             .with("error_percent", digits.error_percent(&retrained)?)
             .with("index_bits", rounded(index as f64 / stored.max(1) as f64, 3))
-            .with("bytes", (index + stored * BITS).div_ceil(8));
+            .with("bytes", (index + stored * BITS).div_ceil(8))
+            .with_hidden("seed", SEED);
         match self.cycles(&retrained, digits) {
             Ok([(cycles, imbalance), (balanced_cycles, balanced_imbalance)]) => Ok(row
                 .with("cycles", rounded(cycles, 1))

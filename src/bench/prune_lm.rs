@@ -20,7 +20,7 @@ mod trains {
     use super::*;
     use crate::bench::data_file;
     use crate::bench::report::{rounded, Bar, Check, Row};
-    use crate::training::Bar;
+    use crate::training;
     use anyhow::{ensure, Context};
     use lacuna_compress::error::grouped;
     use lacuna_compress::import::load_recurrent;
@@ -63,7 +63,7 @@ mod trains {
         let text = Text::load(&path, None)?;
         let parts = text.parts(&path, 0)?;
         ensure!(parts.test.len() > END, "{}: {} characters are too few", path.display(), grouped(text.symbols.len()));
-        let mut lines = Bar::of_text();
+        let mut lines = training::Bar::of_text();
         let checkpoints = Checkpoints { file: keep.map(|keep| keep.join("charlm.checkpoint")), resume: true };
         let dense = train(&settings, &parts, text.vocabulary.len(), &checkpoints, &mut lines)?;
         let pruned = prune(&settings, &dense.network, &parts, &checkpoints, &mut lines)?;
