@@ -144,3 +144,13 @@ fn an_older_output_survives_a_failure() {
     p.refuses(&COMPRESS, &["do not fit"]);
     assert_eq!(p.read("out.lacuna"), b"older");
 }
+
+#[test]
+fn a_measurement_is_told_nothing_that_it_ignores() {
+    let p = Project::new();
+    for (option, only) in [("--plots", "deep or prune-lm"), ("--keep", "deep or prune-lm"), ("--only", "deep")] {
+        let expected = format!("found {option} with entropy, expected it with {only} only");
+        p.refuses(&["bench", "entropy", option, "x"], &[&expected]);
+    }
+    p.refuses(&["bench", "entropy", "--all"], &["expected it with nine only"]);
+}

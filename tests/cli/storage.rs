@@ -54,6 +54,18 @@ fn a_configuration_reads_what_it_stored() {
     p.run(&["decompress", "p.lcs", "-o", "p.safetensors"]).did_it();
     let kept: Vec<f32> = floats(&p.read("p.safetensors"), "fc1.weight").into_iter().filter(|w| *w != 0.0).collect();
     assert_eq!(kept.len(), 2, "{kept:?}");
+    // every way of saying what is kept counts
+    let quality = config.replace("weights = \"fc1.weight\"", "weights = \"fc1.weight\"\nquality = 1.2");
+    p.write("quality.toml", quality);
+    p.run(&["store", "-c", "quality.toml", "-o", "q.lcs"]).did_it();
+    p.run(&["decompress", "q.lcs", "-o", "q.safetensors"]).did_it();
+    let weights = FC1.concat();
+    let mean = weights.iter().sum::<f32>() / weights.len() as f32;
+    let deviation = (weights.iter().map(|w| (w - mean).powi(2)).sum::<f32>() / weights.len() as f32).sqrt();
+    let expected = weights.iter().filter(|w| w.abs() > 1.2 * deviation).count();
+    let kept = floats(&p.read("q.safetensors"), "fc1.weight").iter().filter(|w| **w != 0.0).count();
+    assert!(kept == expected && kept < weights.len(), "{kept} of {}, expected {expected}", weights.len());
+    p.refuses(&["store", "model.safetensors", "-o", "m.safetensors"], &["m.safetensors: found another extension, expected .lcs"]);
 }
 
 #[test]
