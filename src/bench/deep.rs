@@ -258,7 +258,7 @@ fn report(
 ) -> Result<()> {
     // the smallest file that keeps the dense network's error, or that and 0.1 points, on what is held out
     let choose = |above: f64| {
-        let fits = |p: &&Point| p.curve == "density" && p.held_out.within(dense_held_out, above);
+        let fits = |p: &&Point| p.held_out.within(dense_held_out, above);
         points.iter().filter(fits).min_by_key(|p| p.bytes).map(|p| p.path.clone())
     };
     let chosen: Vec<Option<PathBuf>> = case.bars.iter().map(|bar| choose(bar.2)).collect();
