@@ -37,7 +37,7 @@ fn project() -> Project {
     symbols.dedup();
     assert_eq!(symbols.len(), CHARACTERS);
     let place = |c: char| symbols.iter().position(|s| *s == c).unwrap();
-    let onehot = text.chars().take(2 * 40).flat_map(|c| (0..CHARACTERS).map(move |s| s).map(move |s| (s, c)));
+    let onehot = text.chars().take(2 * 40).flat_map(|c| (0..CHARACTERS).map(move |s| (s, c)));
     let onehot: Vec<f32> = onehot.map(|(s, c)| if s == place(c) { 1.0 } else { 0.0 }).collect();
     p.write("onehot.npy", npy(&[2, 40, CHARACTERS], &onehot));
     p
