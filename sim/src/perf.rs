@@ -13,10 +13,11 @@
 //!   pointer memories are read in that cycle.
 //! * **Pointer stages 1 and 2.** Stage 1 holds the pointers just read, stage 2 knows whether the column
 //!   has entries here. One without is dropped there; another waits until the queue has room, or gets it
-//!   in this cycle. With `fifo_depth` 1 both stages together hold one column: the next is accepted in
-//!   the cycle in which stage 2 is left.
-//! * **Queue.** `fifo_depth - 2` slots, fall-through: an idle reader takes a column in the cycle in which
-//!   it leaves stage 2. Without slots a column waits in stage 2.
+//!   in this cycle. A PE accepts while at the start of the cycle a stage is empty or a slot of the queue
+//!   is free. With `fifo_depth` 1 both stages together hold one column: the next is accepted in the cycle
+//!   behind the one in which stage 2 is left.
+//! * **Queue.** `fifo_depth - 2` slots: a reader takes a column in the cycle behind the one in which it
+//!   leaves stage 2, at the earliest. Without slots it waits in stage 2, and is taken when it leaves it.
 //! * **Entries.** A column of `n` entries takes `n` cycles, and the next one is taken in the last of
 //!   them. The token takes one cycle for each row of the PE. The write-back of a row is done
 //!   [`ENTRY_TO_DONE`] cycles after its turn, and the last PE's last one ends the layer.
@@ -35,7 +36,7 @@ use crate::golden::{Golden, GoldenLayer, Trace};
 use lacuna_compress::spec::Arch;
 
 /// Cycles from the turn of a write-back to `done`.
-pub const ENTRY_TO_DONE: u64 = 6;
+pub const ENTRY_TO_DONE: u64 = 9;
 /// Columns that the pointer stages of a PE hold; they count as places of the queue.
 pub const POINTER_STAGES: usize = 2;
 
@@ -157,6 +158,8 @@ pub(crate) struct Pe {
     left: u64,
     /// Place of `taken` that holds the oldest of the last `slots` columns.
     slot: usize,
+    /// When the oldest of the columns that could fill the queue while the last one was in stage 2 left it.
+    oldest: u64,
     entries: u64,
 }
 
@@ -203,12 +206,16 @@ impl Clockwork {
         for (k, pe) in self.pe.iter_mut().enumerate() {
             let turns = turns(k);
             let leaves_1 = (self.sent + 1).max(pe.left);
+            // in that cycle the next one is accepted, unless both stages and all slots are taken
+            let held = pe.left == leaves_1 && (self.slots == 0 || pe.oldest >= leaves_1);
+            let accepts = leaves_1 + u64::from(held);
             let mut leaves_2 = leaves_1 + 1;
+            pe.oldest = if self.slots == 0 { 0 } else { self.taken[k * self.slots + pe.slot] };
             if turns > 0 || !drop {
                 // room is made by the column `slots` places ahead, without slots by the reader itself
                 let room = if self.slots == 0 { pe.free } else { self.taken[k * self.slots + pe.slot] };
                 leaves_2 = leaves_2.max(room);
-                let take = leaves_2.max(pe.free);
+                let take = (leaves_2 + u64::from(self.slots > 0)).max(pe.free);
                 pe.free = take + turns;
                 if self.slots > 0 {
                     self.taken[k * self.slots + pe.slot] = take;
@@ -216,7 +223,7 @@ impl Clockwork {
                 }
             }
             pe.left = leaves_2;
-            self.accept = self.accept.max(if self.single { leaves_2 } else { leaves_1 });
+            self.accept = self.accept.max(if self.single { leaves_2 + 1 } else { accepts });
         }
     }
 }

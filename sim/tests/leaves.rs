@@ -54,9 +54,10 @@ fn signed(value: u64, width: u32) -> i64 {
 #[test]
 fn requantize_equals_the_spec_at_every_shift() {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    for sum_bits in [24u32, 40, 48] {
+    for (sum_bits, stages) in [(24u32, 0), (40, 0), (48, 0), (24, 1), (40, 1), (48, 1)] {
         let ports = [("sum", sum_bits, true), ("shift", 6, true), ("relu", 1, true), ("act", 16, false)];
-        let mut dut = leaf("requantize", include_str!("../../hdl/src/prim/requantize.v"), &format!("#(.SUM({sum_bits}))"), &ports);
+        let parameters = format!("#(.SUM({sum_bits}), .STAGES({stages}))");
+        let mut dut = leaf("requantize", include_str!("../../hdl/src/prim/requantize.v"), &parameters, &ports);
         let (low, high) = fixed::limits(sum_bits as usize);
         for shift in 0..=fixed::MAX_SHIFT.min(sum_bits - 1) {
             // where saturation begins, both ends of the format, and anything between
@@ -80,6 +81,7 @@ fn requantize_equals_the_spec_at_every_shift() {
                     dut.set("sum", bits(sum, sum_bits)).unwrap();
                     dut.set("shift", shift.into()).unwrap();
                     dut.set("relu", relu.into()).unwrap();
+                    dut.step(stages).unwrap();
                     let got = dut.get("act").unwrap() as u16 as i16;
                     assert_eq!(got, fixed::requantize(sum, shift, relu), "sum {sum} ({sum_bits} bits), shift {shift}, relu {relu}");
                 }
@@ -135,16 +137,17 @@ fn queue_keeps_order_and_loses_nothing_at_any_depth() {
             ("in_token", 1, true),
             ("in_value", 16, true),
             ("in_first", 12, true),
-            ("in_end", 12, true),
+            ("in_turns", 12, true),
             ("room", 1, false),
+            ("full", 1, false),
             ("take", 1, true),
             ("valid", 1, false),
             ("out_token", 1, false),
             ("out_value", 16, false),
             ("out_first", 12, false),
-            ("out_end", 12, false),
+            ("out_turns", 12, false),
         ];
-        let parameters = format!("#(.DEPTH({depth}), .VALUE(16), .POINTER(12))");
+        let parameters = format!("#(.DEPTH({depth}), .VALUE(16), .TURN(12))");
         let mut dut = leaf("column_queue", include_str!("../../hdl/src/prim/column_queue.v"), &parameters, &ports);
         dut.set("clear", 1).unwrap();
         dut.step(1).unwrap();
@@ -159,23 +162,27 @@ fn queue_keeps_order_and_loses_nothing_at_any_depth() {
                 [u64::from(rng.random_bool(0.1)), rng.random_range(0..1 << 16), rng.random_range(0..1 << 12), rng.random_range(0..1 << 12)];
             let (offer, ready) = (rng.random_bool(offers), rng.random_bool(takes));
             dut.set("offer", offer.into()).unwrap();
-            for (port, value) in ["in_token", "in_value", "in_first", "in_end"].iter().zip(column) {
+            for (port, value) in ["in_token", "in_value", "in_first", "in_turns"].iter().zip(column) {
                 dut.set(port, value).unwrap();
             }
             // as the reader does: take only what is valid
             dut.set("take", 0).unwrap();
             let valid = dut.get("valid").unwrap() == 1;
-            assert_eq!(valid, offer || !list.is_empty(), "depth {depth}, cycle {cycle}");
+            assert_eq!(valid, if depth == 0 { offer } else { !list.is_empty() }, "depth {depth}, cycle {cycle}");
             let take = ready && valid;
             dut.set("take", take.into()).unwrap();
             let room = dut.get("room").unwrap() == 1;
             assert_eq!(room, list.len() < depth || take, "depth {depth}, cycle {cycle}");
-            if offer && room {
+            assert_eq!(dut.get("full").unwrap() == 1, list.len() == depth, "depth {depth}, cycle {cycle}");
+            if depth == 0 && take {
                 list.push_back(column);
             }
             if take {
-                let got = ["out_token", "out_value", "out_first", "out_end"].map(|p| dut.get(p).unwrap());
+                let got = ["out_token", "out_value", "out_first", "out_turns"].map(|p| dut.get(p).unwrap());
                 assert_eq!(Some(got), list.pop_front(), "depth {depth}, cycle {cycle}");
+            }
+            if depth > 0 && offer && room {
+                list.push_back(column);
             }
             fullest = fullest.max(list.len());
             dut.step(1).unwrap();

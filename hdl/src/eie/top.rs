@@ -5,7 +5,7 @@ use super::scanner::Scanner;
 use super::sequencer::Sequencer;
 use super::window_walk::WindowWalk;
 use crate::host::{host_lanes, HostPort};
-use crate::prim::{Memory, Style};
+use crate::prim::{Delay, Memory, Style};
 use crate::signal::*;
 use crate::spmv::{PeArray, Widths, PE_COUNT_BITS, ROW_BITS};
 use lacuna_compress::spec::layout::memory_address_bits;
@@ -42,6 +42,7 @@ pub struct Eie {
     patch_walk: Vec<PatchWalk>,
     window_walk: Vec<WindowWalk>,
     layers: Memory,
+    layers_word: Delay,
     pe_array: PeArray,
     layers_selected: Signal<Local, Bit>,
     unused: Signal<Local, Bit>,
@@ -111,6 +112,8 @@ impl Eie {
             patch_walk: (0..conv).map(|_| PatchWalk::new(arch)).collect(),
             window_walk: (0..conv).map(|_| WindowWalk::new(arch)).collect(),
             layers: Memory::new(Style::Small, LayerRecord::bits(arch), arch.max_layers, Some("layers")),
+            // as late as a PE's word
+            layers_word: Delay::new(LayerRecord::bits(arch), 1),
             pe_array: PeArray::new(arch),
             layers_selected: Default::default(),
             unused: Default::default(),
@@ -149,7 +152,7 @@ impl Eie {
 impl Logic for Eie {
     #[hdl_gen]
     fn update(&mut self) {
-        clock!(self, clock, host, sequencer, scanner, layers, pe_array);
+        clock!(self, clock, host, sequencer, scanner, layers, layers_word, pe_array);
         self.host.reset.next = self.reset.val();
         self.sequencer.reset.next = self.reset.val();
 
@@ -263,6 +266,7 @@ impl Logic for Eie {
         }
         self.layers.write_enable.next = self.layers_selected.val() & self.host.bus_write.val();
         self.layers.write_address.next = bit_cast_to(self.host.bus_address.val(), self._table_address);
+        self.layers_word.early.next = self.layers.read_data.val();
         self.layers.write_data.next = bit_cast_to(self.host.bus_data.val(), self._table_bits);
         self.pe_array.host_pe.next = self.host.bus_pe.val();
         self.pe_array.host_memory.next = self.host.bus_memory.val();
@@ -272,7 +276,7 @@ impl Logic for Eie {
         self.pe_array.host_data.next = bit_cast_to(self.host.bus_data.val(), self._host_data);
         self.host.bus_word.next = bit_cast_to(self.pe_array.host_word.val(), self._bus_data);
         if self.layers_selected.val() {
-            self.host.bus_word.next = bit_cast_to(self.layers.read_data.val(), self._bus_data);
+            self.host.bus_word.next = bit_cast_to(self.layers_word.late.val(), self._bus_data);
         }
         self.unused.next = self.s_axi_awprot.val().any()
             ^ self.s_axi_arprot.val().any()

@@ -1,19 +1,19 @@
 //! A processing element for all channels: pointer read, queue, entry read, one weight, a lane for each channel.
 //!
 //! Latencies, in cycles from the one in which a column is broadcast (0) to a PE that has nothing before it: 1 and 2
-//! pointers, 2 the queue is passed, 3 turn of the first entry, 4 its word, 5 row and weight address (stage 2), 6
-//! product and accumulator address (stage 3), 7 sum: the accumulator is written at the end of cycle 7. Entry `k` of
-//! the column is `k` cycles later, and so are the entries of columns that follow without a gap in the queue: a PE
-//! takes one entry a cycle.
+//! pointers, 3 queue, 4 turn of the first entry, 5 its word, 6 row and weight address (stage 2), 7 product and
+//! accumulator address (stage 3), 8 sum: the accumulator is written at the end of cycle 8. Entry `k` of the column is
+//! `k` cycles later, and so are the entries of columns that follow without a gap in the queue: a PE takes one entry a
+//! cycle. Without slots in the queue (`fifo_depth` 1 and 2) all after the pointers is a cycle earlier.
 //!
 //! A token has one turn as an entry has. token_seen rises in the cycle in which an entry in its place would have been
-//! summed: cycle 7 if the token is broadcast in cycle 0. The entry before it has then been written, so a drain_read
+//! summed: cycle 8 if the token is broadcast in cycle 0. The entry before it has then been written, so a drain_read
 //! in that very cycle sees every sum.
 
 use super::mac_lane::{MacLane, BANKS, GATES, MEMORY_BITS, ROWS};
 use crate::prim::ColumnQueue;
 use crate::signal::*;
-use crate::spmv::{Decode, PtrRead, SpmatRead, Widths, PE_BITS, ROW_BITS};
+use crate::spmv::{Decode, PtrRead, SpmatRead, Widths, PE_BITS};
 use lacuna_compress::spec::arch::{Arch, ACT_BITS};
 
 #[derive(LogicBlock)]
@@ -149,12 +149,12 @@ impl EsePe {
             host_data: Wire::new(w.host_data),
             host_word: Wire::new(w.host_data),
             ptr_read: PtrRead::new(arch, value),
-            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), value, w.pointer),
+            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), value, w.turn),
             spmat_read: SpmatRead::new(arch, value),
             decode: Decode::new(arch),
             lane: (0..channels).map(|_| MacLane::new(arch)).collect(),
             value: Wire::new(value),
-            one_turn: Const::new(ROW_BITS, 1),
+            one_turn: Const::new(w.turn, 1),
             valid_2: Flag::new(),
             token_2: Flag::new(),
             first_2: Flag::new(),
@@ -255,25 +255,26 @@ impl Logic for EsePe {
         self.ptr_read.clear.next = self.clear.val();
         self.ptr_read.broadcast.next = self.broadcast.val();
         self.ptr_read.in_token.next = self.token.val();
+        // sums stay where they are: a token only passes
+        self.ptr_read.token_turns.next = self.one_turn.val();
         self.ptr_read.in_value.next = self.value.val();
         self.ptr_read.in_column.next = self.column.val();
         self.ptr_read.room.next = self.queue.room.val();
+        self.ptr_read.full.next = self.queue.full.val();
         self.accept.next = self.ptr_read.accept.val();
         self.queue.clear.next = self.clear.val();
         self.queue.offer.next = self.ptr_read.offer.val();
         self.queue.in_token.next = self.ptr_read.out_token.val();
         self.queue.in_value.next = self.ptr_read.out_value.val();
         self.queue.in_first.next = self.ptr_read.out_first.val();
-        self.queue.in_end.next = self.ptr_read.out_end.val();
+        self.queue.in_turns.next = self.ptr_read.out_turns.val();
         self.queue.take.next = self.spmat_read.take.val();
         self.spmat_read.clear.next = self.clear.val();
-        // sums stay where they are: a token only passes
-        self.spmat_read.out_rows.next = self.one_turn.val();
         self.spmat_read.in_valid.next = self.queue.valid.val();
         self.spmat_read.in_token.next = self.queue.out_token.val();
         self.spmat_read.in_value.next = self.queue.out_value.val();
         self.spmat_read.in_first.next = self.queue.out_first.val();
-        self.spmat_read.in_end.next = self.queue.out_end.val();
+        self.spmat_read.in_turns.next = self.queue.out_turns.val();
 
         // stage 1 to 2
         self.valid_2.d.next = self.spmat_read.valid.val() & !self.spmat_read.write_back.val();
@@ -454,9 +455,9 @@ impl Logic for EsePe {
                  token) comes only while every PE accepts. Columns run through pointer read, queue and entry read; every\n\
                  cycle one entry is multiplied with its column's activations and added to an accumulator of each channel:\n\
                  row r of gate bank `parity` is word r / 4 of memory r mod 4, row r of the rows bank is word r. To a PE\n\
-                 that has nothing before it, an entry is summed in cycle 7 after its broadcast, and there from the next.\n\
+                 that has nothing before it, an entry is summed in cycle 8 after its broadcast, and there from the next (7 without slots in the queue).\n\
                  A token takes one turn, as an entry; token_seen rises when every sum before it is in its memory, in\n\
-                 cycle 7 after its broadcast if nothing is before it, and falls after token_take or clear. A second\n\
+                 cycle 8 after its broadcast if nothing is before it (7 without slots), and falls after token_take or clear. A second\n\
                  token must not come before the first was taken.\n\
                  drain_read reads word drain_address of the four memories of gate bank drain_parity, or of the rows\n\
                  bank with drain_rows; from the next cycle to the next drain_read the sums are those words (rows: sum 0)\n\

@@ -91,6 +91,7 @@ pub struct Ese {
     _program_bits: usize,
     _host_address: usize,
     _host_data: usize,
+    word: Reg,
     _bus_data: usize,
 }
 
@@ -175,6 +176,7 @@ impl Ese {
             _program_bits: Op::BITS,
             _host_address: w.host_address,
             _host_data: w.host_data,
+            word: Reg::new(32 * host_lanes(arch)),
             _bus_data: 32 * host_lanes(arch),
         }
     }
@@ -183,6 +185,7 @@ impl Ese {
 impl Logic for Ese {
     #[hdl_gen]
     fn update(&mut self) {
+        dff_setup!(self, clock, word);
         clock!(self, clock, host, control, broadcaster, array, drain, stream_out);
         self.host.reset.next = self.reset.val();
         self.control.reset.next = self.reset.val();
@@ -398,10 +401,11 @@ impl Logic for Ese {
         self.array.host_data.next = bit_cast_to(self.host.bus_data.val(), self._host_data);
         self.pe_word.next = self.array.host_word.val();
         self.own_word.next = self.drain.host_word.val();
-        self.host.bus_word.next = bit_cast_to(self.pe_word.val() | self.own_word.val(), self._bus_data);
+        self.word.d.next = bit_cast_to(self.pe_word.val() | self.own_word.val(), self._bus_data);
         if self.vectors_selected.val() {
-            self.host.bus_word.next = bit_cast_to(self.vector_word.val(), self._bus_data);
+            self.word.d.next = bit_cast_to(self.vector_word.val(), self._bus_data);
         }
+        self.host.bus_word.next = self.word.q.val();
         self.unused.next = self.s_axi_awprot.val().any()
             ^ self.s_axi_arprot.val().any()
             ^ self.host.bus_data.val().any()

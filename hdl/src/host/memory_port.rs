@@ -14,12 +14,20 @@ const DEPTH_BITS: usize = 26;
 
 #[derive(Copy, Clone, PartialEq, Debug, LogicState)]
 pub enum Step {
-    /// Waits for a request or a check.
+    /// Waits for a request or a check, and finds out where its lane lies.
     Idle,
-    /// The addressed word is in the memory's output.
+    /// One cycle: the addressed word is asked for, if there is one.
+    Read,
+    /// One cycle: the memory's output.
+    Wait,
+    /// The addressed word is there.
     Capture,
-    /// The word is in `word`: answer, and write it back if it was a write.
+    /// The word is in `word`; a write replaces its bytes.
+    Merge,
+    /// Answers, and writes the word back if it was a write.
     Answer,
+    /// Begins a section, if it is one.
+    Begin,
     /// Reads a section, lane after lane.
     Check,
     /// The CRC is complete.
@@ -62,8 +70,12 @@ pub struct MemoryPort {
     pub bus_data: Wire<Out>,
     pub bus_word: Wire<In>,
     step: DFF<Step>,
-    section_memory: Reg,
-    section_pe: Reg,
+    at_memory: Reg,
+    at_pe: Reg,
+    at_lane: Reg,
+    at_last_lane: Reg,
+    exists: Flag,
+    fits: Flag,
     word: Reg,
     select: LaneSelect,
     merge: LaneMerge,
@@ -77,8 +89,7 @@ pub struct MemoryPort {
     depth: Wire<Local>,
     count: Wire<Local>,
     last_lane: Wire<Local>,
-    in_range: Signal<Local, Bit>,
-    // the lane whose word is asked for (0), in the memory's output (1), in `word` (2)
+    // the lane whose word is asked for (0), in the memory's output (1), on the bus (2), in `word` (3)
     left: Reg,
     issuing: Flag,
     address_0: Reg,
@@ -90,6 +101,9 @@ pub struct MemoryPort {
     valid_2: Flag,
     lane_2: Reg,
     last_2: Flag,
+    valid_3: Flag,
+    lane_3: Reg,
+    last_3: Flag,
     // of each memory, by its number
     depths: Vec<Const>,
     counts: Vec<Const>,
@@ -143,8 +157,12 @@ impl MemoryPort {
             bus_data: Wire::new(32 * lanes),
             bus_word: Wire::new(32 * lanes),
             step: Default::default(),
-            section_memory: Reg::new(3),
-            section_pe: Reg::new(PE_BITS),
+            at_memory: Reg::new(3),
+            at_pe: Reg::new(PE_BITS),
+            at_lane: Reg::new(lane),
+            at_last_lane: Reg::new(lane),
+            exists: Flag::new(),
+            fits: Flag::new(),
             word: Reg::new(32 * lanes),
             select: LaneSelect::new(32, lanes),
             merge: LaneMerge::new(lanes),
@@ -157,7 +175,6 @@ impl MemoryPort {
             depth: Wire::new(DEPTH_BITS),
             count: Wire::new(PE_COUNT_BITS),
             last_lane: Wire::new(lane),
-            in_range: Default::default(),
             left: Reg::new(32),
             issuing: Flag::new(),
             address_0: Reg::new(address),
@@ -169,6 +186,9 @@ impl MemoryPort {
             valid_2: Flag::new(),
             lane_2: Reg::new(lane),
             last_2: Flag::new(),
+            valid_3: Flag::new(),
+            lane_3: Reg::new(lane),
+            last_3: Flag::new(),
             // 0: as many as there are PEs, which this module does not know
             counts: all.iter().map(|k| Const::new(PE_COUNT_BITS, fixed_count(k) as u64)).collect(),
             depths: all.iter().map(|k| Const::new(DEPTH_BITS, k.depth(arch) as u64)).collect(),
@@ -185,8 +205,8 @@ impl MemoryPort {
 impl Logic for MemoryPort {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, step, section_memory, section_pe, word, state, left, issuing, address_0, lane_0);
-        dff_setup!(self, clock, valid_1, lane_1, last_1, valid_2, lane_2, last_2);
+        dff_setup!(self, clock, step, at_memory, at_pe, at_lane, at_last_lane, exists, fits, word, state, left, issuing, address_0, lane_0);
+        dff_setup!(self, clock, valid_1, lane_1, last_1, valid_2, lane_2, last_2, valid_3, lane_3, last_3);
         self.ack.next = false;
         self.range_error.next = false;
         self.refused.next = false;
@@ -199,9 +219,6 @@ impl Logic for MemoryPort {
         self.chosen.next = self.memory.val();
         if self.check.val() {
             self.chosen.next = self.check_memory.val();
-        }
-        if (self.step.q.val() == Step::Check) | (self.step.q.val() == Step::Result) {
-            self.chosen.next = self.section_memory.q.val();
         }
         self.lane_address.next =
             (bit_cast_to(self.page.val(), LANE_ADDRESS_BITS) << self._offset) | bit_cast_to(self.offset.val(), LANE_ADDRESS_BITS);
@@ -221,29 +238,48 @@ impl Logic for MemoryPort {
                 self.last_lane.next = self.last_lanes[k].val();
             }
         }
-        self.in_range.next = (self.word_address.val() < self.depth.val()) & (bit_cast_to(self.pe.val(), PE_COUNT_BITS) < self.count.val());
-        self.bus_memory.next = self.chosen.val();
-        self.bus_pe.next = self.pe.val();
-        self.bus_address.next = bit_cast_to(self.word_address.val(), self._address);
+        if self.step.q.val() == Step::Idle {
+            self.at_memory.d.next = self.chosen.val();
+            self.at_pe.d.next = self.pe.val();
+            self.at_lane.d.next = self.lane.val();
+            self.at_last_lane.d.next = self.last_lane.val();
+            self.exists.d.next =
+                (self.word_address.val() < self.depth.val()) & (bit_cast_to(self.pe.val(), PE_COUNT_BITS) < self.count.val());
+            self.fits.d.next = (self.check_words.val() != 0) & (self.check_words.val() <= bit_cast_to(self.depth.val(), 32));
+            self.address_0.d.next = bit_cast_to(self.word_address.val(), self._address);
+            self.left.d.next = self.check_words.val();
+            self.lane_0.d.next = 0.into();
+            self.state.d.next = self.all_ones.val();
+            if self.check.val() {
+                self.at_pe.d.next = self.check_pe.val();
+                self.address_0.d.next = 0.into();
+            }
+        }
+        self.bus_memory.next = self.at_memory.q.val();
+        self.bus_pe.next = self.at_pe.q.val();
+        self.bus_address.next = self.address_0.q.val();
 
         // a lane is read; a write replaces some of its bytes
         self.select.word.next = self.word.q.val();
-        self.select.lane.next = self.lane.val();
+        self.select.lane.next = self.at_lane.q.val();
         self.merge.word.next = self.word.q.val();
-        self.merge.lane.next = self.lane.val();
+        self.merge.lane.next = self.at_lane.q.val();
         self.merge.data.next = self.data.val();
         self.merge.strobe.next = self.strobe.val();
-        self.bus_data.next = self.merge.merged.val();
+        self.bus_data.next = self.word.q.val();
         self.read_data.next = self.select.field.val();
 
-        // a section goes through the CRC one lane a cycle, its words two cycles after they are asked for
-        self.ends_0.next = self.lane_0.q.val() == self.last_lane.val();
+        // a section goes through the CRC one lane a cycle, its words three cycles after they are asked for
+        self.ends_0.next = self.lane_0.q.val() == self.at_last_lane.q.val();
         self.valid_1.d.next = self.issuing.q.val();
         self.lane_1.d.next = self.lane_0.q.val();
         self.last_1.d.next = self.ends_0.val() & (self.left.q.val() == 1);
         self.valid_2.d.next = self.valid_1.q.val();
         self.lane_2.d.next = self.lane_1.q.val();
         self.last_2.d.next = self.last_1.q.val();
+        self.valid_3.d.next = self.valid_2.q.val();
+        self.lane_3.d.next = self.lane_2.q.val();
+        self.last_3.d.next = self.last_2.q.val();
         self.crc_step.state.next = self.state.q.val();
         self.crc_step.word.next = self.select.field.val();
         self.crc.next = !self.state.q.val();
@@ -251,30 +287,32 @@ impl Logic for MemoryPort {
         match self.step.q.val() {
             Step::Idle => {
                 if self.check.val() {
-                    if (self.check_words.val() == 0) | (self.check_words.val() > bit_cast_to(self.depth.val(), 32)) {
-                        self.refused.next = true;
-                    } else {
-                        self.step.d.next = Step::Check;
-                        self.section_memory.d.next = self.check_memory.val();
-                        self.section_pe.d.next = self.check_pe.val();
-                        self.left.d.next = self.check_words.val();
-                        self.issuing.d.next = true;
-                        self.address_0.d.next = 0.into();
-                        self.lane_0.d.next = 0.into();
-                        self.state.d.next = self.all_ones.val();
-                    }
+                    self.step.d.next = Step::Begin;
                 } else if self.request.val() {
-                    if self.in_range.val() {
-                        self.bus_read.next = true;
-                        self.step.d.next = Step::Capture;
-                    } else {
-                        self.ack.next = true;
-                        self.range_error.next = true;
-                    }
+                    self.step.d.next = Step::Read;
                 }
+            }
+            Step::Read => {
+                if self.exists.q.val() {
+                    self.bus_read.next = true;
+                    self.step.d.next = Step::Wait;
+                } else {
+                    self.ack.next = true;
+                    self.range_error.next = true;
+                    self.step.d.next = Step::Idle;
+                }
+            }
+            Step::Wait => {
+                self.step.d.next = Step::Capture;
             }
             Step::Capture => {
                 self.word.d.next = self.bus_word.val();
+                self.step.d.next = Step::Merge;
+            }
+            Step::Merge => {
+                if self.write.val() {
+                    self.word.d.next = self.merge.merged.val();
+                }
                 self.step.d.next = Step::Answer;
             }
             Step::Answer => {
@@ -282,10 +320,18 @@ impl Logic for MemoryPort {
                 self.ack.next = true;
                 self.step.d.next = Step::Idle;
             }
+            Step::Begin => {
+                self.checking.next = true;
+                self.step.d.next = Step::Check;
+                self.issuing.d.next = true;
+                if !self.fits.q.val() | self.stop.val() {
+                    self.refused.next = !self.fits.q.val();
+                    self.step.d.next = Step::Idle;
+                    self.issuing.d.next = false;
+                }
+            }
             Step::Check => {
                 self.checking.next = true;
-                self.bus_pe.next = self.section_pe.q.val();
-                self.bus_address.next = self.address_0.q.val();
                 self.bus_read.next = self.issuing.q.val() & (self.lane_0.q.val() == 0);
                 if self.issuing.q.val() {
                     self.lane_0.d.next = self.lane_0.q.val() + 1;
@@ -296,13 +342,13 @@ impl Logic for MemoryPort {
                         self.issuing.d.next = self.left.q.val() != 1;
                     }
                 }
-                if self.valid_1.q.val() & (self.lane_1.q.val() == 0) {
+                if self.valid_2.q.val() & (self.lane_2.q.val() == 0) {
                     self.word.d.next = self.bus_word.val();
                 }
-                self.select.lane.next = self.lane_2.q.val();
-                if self.valid_2.q.val() {
+                self.select.lane.next = self.lane_3.q.val();
+                if self.valid_3.q.val() {
                     self.state.d.next = self.crc_step.result.val();
-                    if self.last_2.q.val() {
+                    if self.last_3.q.val() {
                         self.step.d.next = Step::Result;
                     }
                 }
@@ -319,6 +365,7 @@ impl Logic for MemoryPort {
         if (self.step.q.val() != Step::Check) | self.reset.val() {
             self.valid_1.d.next = false;
             self.valid_2.d.next = false;
+            self.valid_3.d.next = false;
         }
         // before the first reset the state is anything: it must not cost a preloaded word
         if self.reset.val() {

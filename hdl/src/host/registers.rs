@@ -104,14 +104,24 @@ pub struct Registers {
     any_error: Signal<Local, Bit>,
     busy: Signal<Local, Bit>,
     in_window: Signal<Local, Bit>,
-    known: Signal<Local, Bit>,
-    writable: Signal<Local, Bit>,
+    // a request's second cycle, its third and later ones
+    found: Flag,
+    read: Flag,
+    known: Flag,
+    writable: Flag,
+    lockable: Flag,
     locked: Signal<Local, Bit>,
+    answering: Signal<Local, Bit>,
     store: Signal<Local, Bit>,
     register_address: Wire<Local>,
-    hit: Vec<Signal<Local, Bit>>,
+    hit: Vec<Flag>,
     value: Vec<Wire<Local>>,
-    current: Wire<Local>,
+    shown: Vec<Wire<Local>>,
+    sum: Wire<Local>,
+    any_known: Signal<Local, Bit>,
+    any_writable: Signal<Local, Bit>,
+    any_lockable: Signal<Local, Bit>,
+    current: Reg,
     merge: ByteMerge,
     addresses: Vec<Const>,
     may_write: Vec<Const>,
@@ -249,14 +259,23 @@ impl Registers {
             any_error: Default::default(),
             busy: Default::default(),
             in_window: Default::default(),
-            known: Default::default(),
-            writable: Default::default(),
+            found: Flag::new(),
+            read: Flag::new(),
+            known: Flag::new(),
+            writable: Flag::new(),
+            lockable: Flag::new(),
             locked: Default::default(),
+            answering: Default::default(),
             store: Default::default(),
             register_address: Wire::new(ADDRESS_BITS),
-            hit: all.iter().map(|_| Default::default()).collect(),
+            hit: all.iter().map(|_| Flag::new()).collect(),
             value: all.iter().map(|_| word()).collect(),
-            current: Wire::new(32),
+            shown: all.iter().map(|_| word()).collect(),
+            sum: Wire::new(32),
+            any_known: Default::default(),
+            any_writable: Default::default(),
+            any_lockable: Default::default(),
+            current: Reg::new(32),
             merge: ByteMerge::default(),
             addresses: all.iter().map(|r| Const::new(ADDRESS_BITS, r.address.into())).collect(),
             may_write: all.iter().map(|r| flag(r.access != Access::ReadOnly)).collect(),
@@ -307,7 +326,7 @@ impl Logic for Registers {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, scratch, irq_enable, irq_pending, done, mem_memory, mem_pe, mem_page, section_words, section_crc);
-        dff_setup!(self, clock, computed_crc, next_memory, next_pe, weights_valid);
+        dff_setup!(self, clock, computed_crc, next_memory, next_pe, weights_valid, found, read, known, writable, lockable, current);
         dff_setup!(self, clock, error_access, error_unchecked, error_command, error_crc, error_length, error_range);
         self.start.next = false;
         self.abort.next = false;
@@ -393,23 +412,32 @@ impl Logic for Registers {
         // the addressed register
         self.in_window.next = self.address.val().get_bit(20);
         self.register_address.next = self.address.val() & 0x1ffffc;
-        self.known.next = false;
-        self.writable.next = false;
-        self.locked.next = false;
-        self.current.next = 0.into();
+        self.any_known.next = false;
+        self.any_writable.next = false;
+        self.any_lockable.next = false;
+        self.sum.next = 0.into();
         for k in 0..(self._registers) {
-            self.hit[k].next = self.register_address.val() == self.addresses[k].val();
-            if self.hit[k].val() {
-                self.known.next = true;
-                self.writable.next = self.may_write[k].val().any();
-                self.locked.next = self.configuration[k].val().any() & self.busy.val();
-                self.current.next = self.value[k].val();
+            self.hit[k].clock.next = self.clock.val();
+            self.hit[k].d.next = self.register_address.val() == self.addresses[k].val();
+            self.shown[k].next = 0.into();
+            if self.hit[k].q.val() {
+                self.shown[k].next = self.value[k].val();
             }
+            self.sum.next = self.sum.val() | self.shown[k].val();
+            self.any_known.next = self.any_known.val() | self.hit[k].q.val();
+            self.any_writable.next = self.any_writable.val() | (self.hit[k].q.val() & self.may_write[k].val().any());
+            self.any_lockable.next = self.any_lockable.val() | (self.hit[k].q.val() & self.configuration[k].val().any());
         }
-        self.merge.old.next = self.current.val();
+        self.current.d.next = self.sum.val();
+        self.known.d.next = self.any_known.val();
+        self.writable.d.next = self.any_writable.val();
+        self.lockable.d.next = self.any_lockable.val();
+        self.answering.next = self.request.val() & self.read.q.val();
+        self.locked.next = self.lockable.q.val() & self.busy.val();
+        self.merge.old.next = self.current.q.val();
         self.merge.data.next = self.data.val();
         self.merge.strobe.next = self.strobe.val();
-        self.store.next = self.request.val() & self.write.val() & !self.in_window.val() & self.writable.val() & !self.locked.val();
+        self.store.next = self.answering.val() & self.write.val() & !self.in_window.val() & self.writable.q.val() & !self.locked.val();
         self.unused_merged.next = self.merge.merged.val().any() ^ self.merge.written.val().any();
 
         // events of the hardware; what the host does in the same cycle comes after them and wins
@@ -454,7 +482,7 @@ impl Logic for Registers {
         }
 
         // writes
-        if self.store.val() & self.hit[self._errors].val() {
+        if self.store.val() & self.hit[self._errors].q.val() {
             self.error_access.d.next = self.error_access.q.val() & !self.merge.written.val().get_bit(0);
             self.error_unchecked.d.next = self.error_unchecked.q.val() & !self.merge.written.val().get_bit(1);
             self.error_command.d.next = self.error_command.q.val() & !self.merge.written.val().get_bit(2);
@@ -462,52 +490,52 @@ impl Logic for Registers {
             self.error_length.d.next = self.error_length.q.val() & !self.merge.written.val().get_bit(4);
             self.error_range.d.next = self.error_range.q.val() & !self.merge.written.val().get_bit(5);
         }
-        if self.store.val() & self.hit[self._scratch].val() {
+        if self.store.val() & self.hit[self._scratch].q.val() {
             self.scratch.d.next = self.merge.merged.val();
         }
-        if self.store.val() & self.hit[self._irq_enable].val() {
+        if self.store.val() & self.hit[self._irq_enable].q.val() {
             self.irq_enable.d.next = self.merge.merged.val().get_bit(0);
         }
-        if self.store.val() & self.hit[self._irq_pending].val() & self.merge.written.val().get_bit(0) {
+        if self.store.val() & self.hit[self._irq_pending].q.val() & self.merge.written.val().get_bit(0) {
             self.irq_pending.d.next = false;
         }
         for s in 0..(self._streams) {
-            if self.store.val() & self.hit[self._errors].val() {
+            if self.store.val() & self.hit[self._errors].q.val() {
                 self.error_short[s].d.next =
                     (self.error_short[s].q.val() & !self.merge.written.val().get_bit(6)) | self.vector_short[s].val();
                 self.error_long[s].d.next = (self.error_long[s].q.val() & !self.merge.written.val().get_bit(7)) | self.vector_long[s].val();
                 self.error_channel[s].d.next =
                     (self.error_channel[s].q.val() & !self.merge.written.val().get_bit(8)) | self.wrong_channel[s].val();
             }
-            if self.store.val() & self.hit[self._channel_mask].val() {
+            if self.store.val() & self.hit[self._channel_mask].q.val() {
                 self.mask_register[s].d.next = self.merge.merged.val().get_bits::<Fit>(0);
             }
-            if self.store.val() & self.hit[self._clear_state].val() {
+            if self.store.val() & self.hit[self._clear_state].q.val() {
                 self.clear_state[s].next = self.merge.written.val().get_bits::<Fit>(0);
             }
-            if self.store.val() & self.hit[self._bad_vectors].val() {
+            if self.store.val() & self.hit[self._bad_vectors].q.val() {
                 self.bad_register[s].d.next = (self.bad_register[s].q.val()
                     & !bit_cast_slice(self.merge.written.val(), 0, self._channel_bits))
                     | self.bad_vectors[s].val();
             }
-            if self.store.val() & self.hit[self._control].val() & self.merge.written.val().get_bit(4) {
+            if self.store.val() & self.hit[self._control].q.val() & self.merge.written.val().get_bit(4) {
                 self.stop_steps[s].next = true;
             }
         }
-        if self.store.val() & self.hit[self._mem_select].val() {
+        if self.store.val() & self.hit[self._mem_select].q.val() {
             self.mem_pe.d.next = bit_cast_slice(self.merge.merged.val(), 0, PE_BITS);
             self.mem_memory.d.next = bit_cast_slice(self.merge.merged.val(), 8, 3);
         }
-        if self.store.val() & self.hit[self._mem_page].val() {
+        if self.store.val() & self.hit[self._mem_page].q.val() {
             self.mem_page.d.next = bit_cast_slice(self.merge.merged.val(), 0, 8);
         }
-        if self.store.val() & self.hit[self._section_words].val() {
+        if self.store.val() & self.hit[self._section_words].q.val() {
             self.section_words.d.next = self.merge.merged.val();
         }
-        if self.store.val() & self.hit[self._section_crc].val() {
+        if self.store.val() & self.hit[self._section_crc].q.val() {
             self.section_crc.d.next = self.merge.merged.val();
         }
-        if self.store.val() & self.hit[self._control].val() {
+        if self.store.val() & self.hit[self._control].q.val() {
             if self.merge.written.val().get_bit(1) {
                 self.abort.next = true;
                 self.stop.next = true;
@@ -531,31 +559,33 @@ impl Logic for Registers {
         }
 
         // answers
-        self.ack.next = self.request.val();
-        self.error.next = !self.known.val() | (self.write.val() & (!self.writable.val() | self.locked.val()));
-        self.read_data.next = self.current.val();
+        self.ack.next = self.answering.val();
+        self.error.next = !self.known.q.val() | (self.write.val() & (!self.writable.q.val() | self.locked.val()));
+        self.read_data.next = self.current.q.val();
         self.port_request.next = false;
-        if self.request.val() & self.write.val() & !self.in_window.val() & self.locked.val() {
+        if self.answering.val() & self.write.val() & !self.in_window.val() & self.locked.val() {
             self.error_access.d.next = true;
         }
         if self.in_window.val() {
             self.read_data.next = self.port_data.val();
             self.error.next = true;
-            if self.request.val() & self.busy.val() {
+            if self.answering.val() & self.busy.val() {
                 self.error_access.d.next = true;
-            } else if self.request.val() {
+            } else if self.answering.val() {
                 self.port_request.next = true;
                 self.ack.next = self.port_ack.val();
                 self.error.next = self.port_range_error.val();
                 if self.port_ack.val() & self.port_range_error.val() {
                     self.error_range.d.next = true;
-                } else if self.write.val() & (self.mem_memory.q.val() != 5) & (self.mem_memory.q.val() != 6) {
+                } else if self.port_ack.val() & self.write.val() & (self.mem_memory.q.val() != 5) & (self.mem_memory.q.val() != 6) {
                     self.weights_valid.d.next = false;
                     self.next_memory.d.next = 0.into();
                     self.next_pe.d.next = 0.into();
                 }
             }
         }
+        self.found.d.next = self.request.val() & !self.ack.val();
+        self.read.d.next = self.found.q.val() & self.request.val() & !self.ack.val();
         self.valid.next = self.weights_valid.q.val();
         self.irq.next = self.irq_enable.q.val() & self.irq_pending.q.val();
         self.memory.next = self.mem_memory.q.val();
@@ -568,6 +598,8 @@ impl Logic for Registers {
         // reset leaves weights_valid and the memories as they are, whatever the state before it was
         if self.reset.val() {
             self.weights_valid.d.next = self.weights_valid.q.val();
+            self.found.d.next = false;
+            self.read.d.next = false;
             self.scratch.d.next = 0.into();
             self.irq_enable.d.next = false;
             self.irq_pending.d.next = false;
@@ -600,7 +632,7 @@ impl Logic for Registers {
             .doc(
                 "Registers: the register map of docs/registers.md, and the rules of who may do what when.\n\
                  \n\
-                 Registers answer in the cycle of the request, the window when the memory port does. An unknown\n\
+                 Registers answer in the third cycle of a request, the window when the memory port does. An unknown\n\
                  address, a write to a read-only register, and a window or configuration access while busy are\n\
                  answered with an error and change nothing else. weights_valid powers up as PRELOAD, is set only when\n\
                  every section in turn has had the expected CRC, and is cleared by a write to any memory that a\n\

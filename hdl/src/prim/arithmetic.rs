@@ -37,17 +37,27 @@ impl Logic for Multiply {
 /// `requantize.v`: accumulator to activation. The same function is `spec::fixed::requantize`.
 #[derive(LogicBlock)]
 pub struct Requantize {
+    pub clock: Signal<In, Clock>,
     pub sum: Wire<In>,
     pub shift: Wire<In>,
     pub relu: Signal<In, Bit>,
     pub act: Wire<Out>,
     _sum: usize,
+    _stages: usize,
 }
 
 impl Requantize {
-    /// Bits of the accumulator.
-    pub fn new(sum: usize) -> Requantize {
-        Requantize { sum: Wire::new(sum), shift: Wire::new(6), relu: Default::default(), act: Wire::new(ACT_BITS), _sum: sum }
+    /// Bits of the accumulator, and cycles that it takes: none or one.
+    pub fn new(sum: usize, stages: usize) -> Requantize {
+        Requantize {
+            clock: Default::default(),
+            sum: Wire::new(sum),
+            shift: Wire::new(6),
+            relu: Default::default(),
+            act: Wire::new(ACT_BITS),
+            _sum: sum,
+            _stages: stages,
+        }
     }
 }
 
@@ -57,7 +67,7 @@ impl Logic for Requantize {
         self.act.connect();
     }
     fn hdl(&self) -> Verilog {
-        let name = format!("requantize #(.SUM({}))", self._sum);
+        let name = format!("requantize #(.SUM({}), .STAGES({}))", self._sum, self._stages);
         Verilog::Blackbox(BlackBox { name, code: include_str!("requantize.v").into() })
     }
 }

@@ -9,8 +9,16 @@ module lane_merge #(
     input wire [3:0] strobe,
     output wire [LANES*32-1:0] merged
 );
-    wire [31:0] bytes = {{8{strobe[3]}}, {8{strobe[2]}}, {8{strobe[1]}}, {8{strobe[0]}}};
-    wire [LANES*32-1:0] low_mask = {{(LANES-1){32'd0}}, bytes};
-    wire [LANES*32-1:0] low_data = {{(LANES-1){32'd0}}, data & bytes};
-    assign merged = (word & ~(low_mask << {lane, 5'd0})) | (low_data << {lane, 5'd0});
+    genvar i;
+    genvar b;
+    generate
+        for (i = 0; i < LANES; i = i + 1) begin : lanes
+            localparam [31:0] NUMBER = i;
+            for (b = 0; b < 4; b = b + 1) begin : bytes
+                localparam PLACE = 32 * i + 8 * b;
+                wire replaced = strobe[b] && (lane == NUMBER[INDEX-1:0]);
+                assign merged[PLACE +: 8] = replaced ? data[8*b +: 8] : word[PLACE +: 8];
+            end
+        end
+    endgenerate
 endmodule

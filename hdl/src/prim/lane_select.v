@@ -13,7 +13,16 @@ module lane_select #(
             wire unused = |lane;
             assign field = word;
         end else begin : several
-            assign field = word[lane*WIDTH +: WIDTH];
+            genvar bit_number;
+            genvar i;
+            // bit by bit: a field's place as a product of its number makes a shifter of it
+            for (bit_number = 0; bit_number < WIDTH; bit_number = bit_number + 1) begin : bits
+                wire [LANES-1:0] column;
+                for (i = 0; i < LANES; i = i + 1) begin : lanes
+                    assign column[i] = word[i*WIDTH + bit_number];
+                end
+                assign field[bit_number] = column[lane];
+            end
         end
     endgenerate
 endmodule

@@ -1,7 +1,7 @@
 // Memory of DEPTH words with one write port and one read port.
 //
 // Reading takes one cycle: read_data holds the word of the last read_enable until the next one.
-// A word read in the cycle in which it is written reads as its old value.
+// A word read in the cycle in which it is written is undefined: no logic is spent on that case (no_rw_check).
 // STYLE is the kind of RAM for synthesis: "block", "distributed", or "auto" for what the tool thinks best.
 // With PRELOAD the words start as the file FILE says ($readmemh), else undefined.
 module memory #(
@@ -24,7 +24,7 @@ module memory #(
     localparam WORDS = (DEPTH < 2) ? 2 : DEPTH;
     // only synthesis reads the style
     wire unused_style = (STYLE == "auto");
-    (* ram_style = STYLE *)
+    (* ram_style = STYLE, no_rw_check *)
     reg [WIDTH-1:0] words [0:WORDS-1];
     generate
         if (PRELOAD != 0) begin : image

@@ -34,19 +34,24 @@ pub struct ActRw {
     pub host_data: Wire<In>,
     pub host_a: Wire<Out>,
     pub host_b: Wire<Out>,
-    act_a: Memory,
-    act_b: Memory,
+    // both buffers as halves of one memory; with pooling, which reads both at once, a memory each
+    both: Vec<Memory>,
+    act_a: Vec<Memory>,
+    act_b: Vec<Memory>,
     waiting: Flag,
     current: Reg,
     fetched: Wire<Local>,
     _conv: usize,
+    _plain: usize,
+    _act: usize,
+    _both: usize,
 }
 
 impl ActRw {
     pub fn new(arch: &Arch) -> ActRw {
         let w = Widths::of(arch);
         let conv = usize::from(arch.conv);
-        let memory = || Memory::new(Style::Auto, ACT_BITS, arch.act_depth, None);
+        let memory = |depth| Memory::new(Style::Block, ACT_BITS, depth, None);
         ActRw {
             clock: Default::default(),
             clear: Default::default(),
@@ -74,12 +79,16 @@ impl ActRw {
             host_data: Wire::new(ACT_BITS),
             host_a: Wire::new(ACT_BITS),
             host_b: Wire::new(ACT_BITS),
-            act_a: memory(),
-            act_b: memory(),
+            both: (conv..1).map(|_| memory(2 << w.act)).collect(),
+            act_a: (0..conv).map(|_| memory(arch.act_depth)).collect(),
+            act_b: (0..conv).map(|_| memory(arch.act_depth)).collect(),
             waiting: Flag::new(),
             current: Reg::new(ACT_BITS),
             fetched: Wire::new(ACT_BITS),
             _conv: conv,
+            _plain: 1 - conv,
+            _act: w.act,
+            _both: w.act + 1,
         }
     }
 }
@@ -88,43 +97,68 @@ impl Logic for ActRw {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, waiting, current);
-        clock!(self, clock, act_a, act_b);
-        self.act_a.read_enable.next = (self.scan_read.val() & !self.source_b.val()) | self.host_read_a.val();
-        self.act_b.read_enable.next = (self.scan_read.val() & self.source_b.val()) | self.host_read_b.val();
-        self.act_a.read_address.next = self.scan_row.val();
-        self.act_b.read_address.next = self.scan_row.val();
-        for c in 0..(self._conv) {
-            self.old[c].next = self.act_b.read_data.val();
-            if self.source_b.val() {
-                self.act_a.read_enable.next = self.old_read[c].val() | self.host_read_a.val();
-                self.act_a.read_address.next = self.old_row[c].val();
-                self.old[c].next = self.act_a.read_data.val();
-            } else {
-                self.act_b.read_enable.next = self.old_read[c].val() | self.host_read_b.val();
-                self.act_b.read_address.next = self.old_row[c].val();
+        for p in 0..(self._plain) {
+            self.both[p].clock.next = self.clock.val();
+            self.both[p].read_enable.next = self.scan_read.val() | self.host_read_a.val() | self.host_read_b.val();
+            self.both[p].read_address.next =
+                bit_cast_to(self.scan_row.val(), self._both) | (bit_cast_bit(self.source_b.val(), self._both) << self._act);
+            if self.host_read_a.val() | self.host_read_b.val() {
+                self.both[p].read_address.next =
+                    bit_cast_to(self.host_address.val(), self._both) | (bit_cast_bit(self.host_read_b.val(), self._both) << self._act);
             }
+            self.both[p].write_enable.next = self.write.val() | self.host_write_a.val() | self.host_write_b.val();
+            self.both[p].write_address.next =
+                bit_cast_to(self.host_address.val(), self._both) | (bit_cast_bit(self.host_write_b.val(), self._both) << self._act);
+            self.both[p].write_data.next = self.host_data.val();
+            if self.write.val() {
+                self.both[p].write_address.next =
+                    bit_cast_to(self.write_row.val(), self._both) | (bit_cast_bit(!self.source_b.val(), self._both) << self._act);
+                self.both[p].write_data.next = self.write_act.val();
+            }
+            self.fetched.next = self.both[p].read_data.val();
+            self.host_a.next = self.both[p].read_data.val();
+            self.host_b.next = self.both[p].read_data.val();
         }
-        if self.host_read_a.val() {
-            self.act_a.read_address.next = self.host_address.val();
-        }
-        if self.host_read_b.val() {
-            self.act_b.read_address.next = self.host_address.val();
-        }
-        self.act_a.write_enable.next = (self.write.val() & self.source_b.val()) | self.host_write_a.val();
-        self.act_b.write_enable.next = (self.write.val() & !self.source_b.val()) | self.host_write_b.val();
-        self.act_a.write_address.next = self.host_address.val();
-        self.act_b.write_address.next = self.host_address.val();
-        self.act_a.write_data.next = self.host_data.val();
-        self.act_b.write_data.next = self.host_data.val();
-        if self.write.val() {
-            self.act_a.write_address.next = self.write_row.val();
-            self.act_b.write_address.next = self.write_row.val();
-            self.act_a.write_data.next = self.write_act.val();
-            self.act_b.write_data.next = self.write_act.val();
-        }
-        self.fetched.next = self.act_a.read_data.val();
-        if self.source_b.val() {
-            self.fetched.next = self.act_b.read_data.val();
+        for c in 0..(self._conv) {
+            self.act_a[c].clock.next = self.clock.val();
+            self.act_b[c].clock.next = self.clock.val();
+            self.act_a[c].read_enable.next = (self.scan_read.val() & !self.source_b.val()) | self.host_read_a.val();
+            self.act_b[c].read_enable.next = (self.scan_read.val() & self.source_b.val()) | self.host_read_b.val();
+            self.act_a[c].read_address.next = self.scan_row.val();
+            self.act_b[c].read_address.next = self.scan_row.val();
+            self.old[c].next = self.act_b[c].read_data.val();
+            if self.source_b.val() {
+                self.act_a[c].read_enable.next = self.old_read[c].val() | self.host_read_a.val();
+                self.act_a[c].read_address.next = self.old_row[c].val();
+                self.old[c].next = self.act_a[c].read_data.val();
+            } else {
+                self.act_b[c].read_enable.next = self.old_read[c].val() | self.host_read_b.val();
+                self.act_b[c].read_address.next = self.old_row[c].val();
+            }
+            if self.host_read_a.val() {
+                self.act_a[c].read_address.next = self.host_address.val();
+            }
+            if self.host_read_b.val() {
+                self.act_b[c].read_address.next = self.host_address.val();
+            }
+            self.act_a[c].write_enable.next = (self.write.val() & self.source_b.val()) | self.host_write_a.val();
+            self.act_b[c].write_enable.next = (self.write.val() & !self.source_b.val()) | self.host_write_b.val();
+            self.act_a[c].write_address.next = self.host_address.val();
+            self.act_b[c].write_address.next = self.host_address.val();
+            self.act_a[c].write_data.next = self.host_data.val();
+            self.act_b[c].write_data.next = self.host_data.val();
+            if self.write.val() {
+                self.act_a[c].write_address.next = self.write_row.val();
+                self.act_b[c].write_address.next = self.write_row.val();
+                self.act_a[c].write_data.next = self.write_act.val();
+                self.act_b[c].write_data.next = self.write_act.val();
+            }
+            self.fetched.next = self.act_a[c].read_data.val();
+            if self.source_b.val() {
+                self.fetched.next = self.act_b[c].read_data.val();
+            }
+            self.host_a.next = self.act_a[c].read_data.val();
+            self.host_b.next = self.act_b[c].read_data.val();
         }
         if self.load.val() {
             self.current.d.next = self.fetched.val();
@@ -137,8 +171,6 @@ impl Logic for ActRw {
         }
         self.pending.next = self.waiting.q.val();
         self.value.next = self.current.q.val();
-        self.host_a.next = self.act_a.read_data.val();
-        self.host_b.next = self.act_b.read_data.val();
     }
     fn timing(&self) -> Vec<TimingInfo> {
         let meta = Meta::new("act_rw").doc(
@@ -150,7 +182,7 @@ impl Logic for ActRw {
              write stores a result in the other buffer. The host's accesses come only while nothing else does.",
         );
         if self._conv == 0 {
-            return meta.into_timing();
+            return meta.value("_act", self._act).into_timing();
         }
         meta.doc("old_read reads word old_row of the other buffer; old holds it from the next cycle on.").into_timing()
     }

@@ -1,12 +1,12 @@
 //! ArithmUnit: row, weight, product, accumulation, and a layer's write-back through the same stages.
 //!
 //! Stages, counted from the cycle in which SpmatRead issues an entry (0): 1 word, 2 row and weight
-//! address, 3 product and accumulator address, 4 sum, 5 requantization, 6 activation write. Stages 5
-//! and 6 are for write-back only.
+//! address, 3 weight, 4 product, 5 operand and accumulator address, 6 sum, 7 accumulator write. A sum
+//! that is written back goes on: 7 and 8 requantization, 9 activation write.
 
 use super::decode::Decode;
 use super::pooling::Pooling;
-use super::{Widths, ROW_BITS};
+use super::Widths;
 use crate::prim::{Accumulators, Memory, Multiply, Requantize, Style};
 use crate::signal::*;
 use lacuna_compress::spec::arch::{Arch, ACT_BITS};
@@ -25,7 +25,6 @@ pub struct Arithm {
     pub write_back: Signal<In, Bit>,
     pub first: Signal<In, Bit>,
     pub last: Signal<In, Bit>,
-    pub row: Wire<In>,
     pub value: Wire<In>,
     pub weight: Wire<In>,
     pub run: Wire<In>,
@@ -52,10 +51,11 @@ pub struct Arithm {
     write_back_2: Flag,
     first_2: Flag,
     last_2: Flag,
-    row_2: Reg,
     value_2: Reg,
     weight_2: Reg,
     run_2: Reg,
+    row_before: Wire<Local>,
+    no_row: Const,
     entry_row: Wire<Local>,
     decode: Decode,
     // stage 3
@@ -64,29 +64,50 @@ pub struct Arithm {
     last_3: Flag,
     row_3: Reg,
     value_3: Reg,
-    multiply: Multiply,
-    bias: Memory,
-    accumulators: Accumulators,
     // stage 4
     valid_4: Flag,
     write_back_4: Flag,
     last_4: Flag,
     row_4: Reg,
-    again_4: Flag,
-    forward: Reg,
-    sum: Wire<Local>,
-    base: Wire<Local>,
-    operand: Wire<Local>,
+    value_4: Reg,
+    weight_4: Reg,
+    multiply: Multiply,
+    bias: Memory,
     // stage 5
     valid_5: Flag,
+    write_back_5: Flag,
     last_5: Flag,
     row_5: Reg,
-    sum_5: Reg,
-    requantize: Requantize,
+    place_5: Vec<Reg>,
+    accumulators: Accumulators,
     // stage 6
     valid_6: Flag,
+    write_back_6: Flag,
+    last_6: Flag,
     row_6: Reg,
-    act_6: Reg,
+    operand_6: Reg,
+    again_6: Flag,
+    twice_6: Flag,
+    sum: Wire<Local>,
+    base: Wire<Local>,
+    // stage 7
+    valid_7: Flag,
+    row_7: Reg,
+    stored_7: Reg,
+    stored_8: Reg,
+    result_7: Flag,
+    last_7: Flag,
+    target_7: Reg,
+    sum_7: Reg,
+    requantize: Requantize,
+    // stage 8
+    result_8: Flag,
+    last_8: Flag,
+    target_8: Reg,
+    // stage 9
+    result_9: Flag,
+    target_9: Reg,
+    act_9: Reg,
     finished: Flag,
     pooling: Vec<Pooling>,
     _conv: usize,
@@ -113,7 +134,6 @@ impl Arithm {
             write_back: Default::default(),
             first: Default::default(),
             last: Default::default(),
-            row: Wire::new(ROW_BITS),
             value: Wire::new(w.value),
             weight: Wire::new(arch.weight_bits),
             run: Wire::new(arch.run_bits),
@@ -138,37 +158,57 @@ impl Arithm {
             write_back_2: Flag::new(),
             first_2: Flag::new(),
             last_2: Flag::new(),
-            row_2: Reg::new(ROW_BITS),
             value_2: Reg::new(w.value),
             weight_2: Reg::new(arch.weight_bits),
             run_2: Reg::new(arch.run_bits),
-            entry_row: Wire::new(ROW_BITS),
+            row_before: Wire::new(w.acc),
+            // row 0 is the one behind it
+            no_row: Const::new(w.acc, (1 << w.acc) - 1),
+            entry_row: Wire::new(w.acc),
             decode,
             valid_3: Flag::new(),
             write_back_3: Flag::new(),
             last_3: Flag::new(),
-            row_3: Reg::new(ROW_BITS),
+            row_3: Reg::new(w.acc),
             value_3: Reg::new(w.value),
-            multiply: Multiply::new(arch.weight_value_bits(), ACT_BITS, sum),
-            bias: Memory::new(Style::Auto, sum, arch.bias_depth, Some("bias")),
-            accumulators: Accumulators::new(sum, arch.acc_depth),
             valid_4: Flag::new(),
             write_back_4: Flag::new(),
             last_4: Flag::new(),
-            row_4: Reg::new(ROW_BITS),
-            again_4: Flag::new(),
-            forward: Reg::new(sum),
+            row_4: Reg::new(w.acc),
+            value_4: Reg::new(w.value),
+            weight_4: Reg::new(arch.weight_value_bits()),
+            multiply: Multiply::new(arch.weight_value_bits(), ACT_BITS, sum),
+            bias: Memory::new(Style::Block, sum, arch.bias_depth, Some("bias")),
+            valid_5: Flag::new(),
+            write_back_5: Flag::new(),
+            last_5: Flag::new(),
+            row_5: Reg::new(w.acc),
+            place_5: (0..conv).map(|_| Reg::new(w.value)).collect(),
+            accumulators: Accumulators::new(sum, arch.acc_depth),
+            valid_6: Flag::new(),
+            write_back_6: Flag::new(),
+            last_6: Flag::new(),
+            row_6: Reg::new(w.acc),
+            operand_6: Reg::new(sum),
+            again_6: Flag::new(),
+            twice_6: Flag::new(),
             sum: Wire::new(sum),
             base: Wire::new(sum),
-            operand: Wire::new(sum),
-            valid_5: Flag::new(),
-            last_5: Flag::new(),
-            row_5: Reg::new(w.act),
-            sum_5: Reg::new(sum),
-            requantize: Requantize::new(sum),
-            valid_6: Flag::new(),
-            row_6: Reg::new(w.act),
-            act_6: Reg::new(ACT_BITS),
+            valid_7: Flag::new(),
+            row_7: Reg::new(w.acc),
+            stored_7: Reg::new(sum),
+            stored_8: Reg::new(sum),
+            result_7: Flag::new(),
+            last_7: Flag::new(),
+            target_7: Reg::new(w.act),
+            sum_7: Reg::new(sum),
+            requantize: Requantize::new(sum, 1),
+            result_8: Flag::new(),
+            last_8: Flag::new(),
+            target_8: Reg::new(w.act),
+            result_9: Flag::new(),
+            target_9: Reg::new(w.act),
+            act_9: Reg::new(ACT_BITS),
             finished: Flag::new(),
             pooling: (0..conv).map(|_| Pooling::new(arch)).collect(),
             _conv: conv,
@@ -181,31 +221,33 @@ impl Arithm {
 impl Logic for Arithm {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, valid_2, write_back_2, first_2, last_2, row_2, value_2, weight_2, run_2);
+        dff_setup!(self, clock, valid_2, write_back_2, first_2, last_2, value_2, weight_2, run_2);
         dff_setup!(self, clock, valid_3, write_back_3, last_3, row_3, value_3);
-        dff_setup!(self, clock, valid_4, write_back_4, last_4, row_4, again_4, forward);
-        dff_setup!(self, clock, valid_5, last_5, row_5, sum_5);
-        dff_setup!(self, clock, valid_6, row_6, act_6, finished);
-        clock!(self, clock, decode, multiply, bias, accumulators);
+        dff_setup!(self, clock, valid_4, write_back_4, last_4, row_4, value_4, weight_4);
+        dff_setup!(self, clock, valid_5, write_back_5, last_5, row_5);
+        dff_setup!(self, clock, valid_6, write_back_6, last_6, row_6, operand_6, again_6, twice_6);
+        dff_setup!(self, clock, valid_7, row_7, stored_7, stored_8, result_7, last_7, target_7, sum_7);
+        dff_setup!(self, clock, result_8, last_8, target_8, result_9, target_9, act_9, finished);
+        clock!(self, clock, decode, multiply, bias, accumulators, requantize);
 
-        // stage 1 to 2
+        // stage 1 to 2: rows are written back one after the other
         self.valid_2.d.next = self.valid.val();
         self.write_back_2.d.next = self.write_back.val();
         self.first_2.d.next = self.first.val();
         self.last_2.d.next = self.last.val();
-        self.row_2.d.next = self.row.val();
         self.value_2.d.next = self.value.val();
         self.weight_2.d.next = self.weight.val();
         self.run_2.d.next = self.run.val();
+        if self.write_back.val() {
+            self.run_2.d.next = 0.into();
+        }
 
         // stage 2: the run counts from the entry before, which is the last one that stage 3 has seen
-        self.entry_row.next = bit_cast_to(self.run_2.q.val(), &self.entry_row.next);
-        if !self.first_2.q.val() {
-            self.entry_row.next = self.row_3.q.val() + 1 + bit_cast_to(self.run_2.q.val(), &self.entry_row.next);
+        self.row_before.next = self.row_3.q.val();
+        if self.first_2.q.val() {
+            self.row_before.next = self.no_row.val();
         }
-        if self.write_back_2.q.val() {
-            self.entry_row.next = self.row_2.q.val();
-        }
+        self.entry_row.next = self.row_before.val() + bit_cast_to(self.run_2.q.val(), &self.entry_row.next) + 1;
         self.decode.enable.next = self.valid_2.q.val();
         self.decode.layer.next = self.layer.val();
         self.decode.field.next = self.weight_2.q.val();
@@ -218,67 +260,91 @@ impl Logic for Arithm {
         }
 
         // stage 3
-        self.multiply.a.next = self.decode.weight.val();
-        for _p in 0..(self._plain) {
-            self.multiply.b.next = self.value_3.q.val();
-        }
-        for _c in 0..(self._conv) {
-            self.multiply.b.next = bit_cast_to(self.value_3.q.val(), ACT_BITS);
-        }
-        self.accumulators.read_enable.next = self.valid_3.q.val();
-        self.accumulators.read_address.next = bit_cast_to(self.row_3.q.val(), &self.accumulators.read_address.next);
-        self.bias.read_enable.next = self.valid_3.q.val() | self.host_read_bias.val();
-        self.bias.read_address.next = self.bias_base.val() + bit_cast_to(self.row_3.q.val(), &self.bias_base.val());
         self.valid_4.d.next = self.valid_3.q.val();
         self.write_back_4.d.next = self.write_back_3.q.val();
         self.last_4.d.next = self.last_3.q.val();
         self.row_4.d.next = self.row_3.q.val();
-        for c in 0..(self._conv) {
-            // a layer ends with its last place
-            self.last_4.d.next = self.last_3.q.val() & self.value_3.q.val().get_bit(self._last);
-            self.pooling[c].clock.next = self.clock.val();
-            self.pooling[c].place.next = self.value_3.q.val();
-            self.pooling[c].row.next = self.row_3.q.val();
-        }
-        // the sum of stage 4 is not yet in the memory that stage 3 reads
-        self.again_4.d.next = self.valid_4.q.val() & (self.row_4.q.val() == self.row_3.q.val());
+        self.value_4.d.next = self.value_3.q.val();
+        self.weight_4.d.next = self.decode.weight.val();
 
-        // stage 4: what is written back leaves a zero for the next layer
-        self.base.next = self.accumulators.read_data.val();
-        if self.again_4.q.val() {
-            self.base.next = self.forward.q.val();
+        // stage 4
+        self.multiply.a.next = self.weight_4.q.val();
+        for _p in 0..(self._plain) {
+            self.multiply.b.next = self.value_4.q.val();
         }
-        self.operand.next = self.multiply.product.val();
-        if self.write_back_4.q.val() {
-            self.operand.next = self.bias.read_data.val();
+        for _c in 0..(self._conv) {
+            self.multiply.b.next = bit_cast_to(self.value_4.q.val(), ACT_BITS);
         }
-        self.sum.next = self.base.val() + self.operand.val();
-        self.forward.d.next = self.sum.val();
-        if self.write_back_4.q.val() {
-            self.forward.d.next = 0.into();
-        }
-        self.accumulators.write_enable.next = self.valid_4.q.val();
-        self.accumulators.write_address.next = bit_cast_to(self.row_4.q.val(), &self.accumulators.write_address.next);
-        self.accumulators.write_data.next = self.sum.val();
-        if self.write_back_4.q.val() {
-            self.accumulators.write_data.next = 0.into();
-        }
-        self.valid_5.d.next = self.valid_4.q.val() & self.write_back_4.q.val();
+        self.bias.read_enable.next = self.valid_4.q.val() | self.host_read_bias.val();
+        self.bias.read_address.next = self.bias_base.val() + bit_cast_to(self.row_4.q.val(), &self.bias_base.val());
+        self.valid_5.d.next = self.valid_4.q.val();
+        self.write_back_5.d.next = self.write_back_4.q.val();
         self.last_5.d.next = self.last_4.q.val();
-        self.row_5.d.next = bit_cast_to(self.row_4.q.val(), &self.row_5.d.next);
-        self.sum_5.d.next = self.sum.val();
-        for c in 0..(self._conv) {
-            self.row_5.d.next = self.pooling[c].target.val();
-        }
+        self.row_5.d.next = self.row_4.q.val();
 
         // stage 5
-        self.requantize.sum.next = self.sum_5.q.val();
+        self.accumulators.read_enable.next = self.valid_5.q.val();
+        self.accumulators.read_address.next = self.row_5.q.val();
+        self.operand_6.d.next = self.multiply.product.val();
+        if self.write_back_5.q.val() {
+            self.operand_6.d.next = self.bias.read_data.val();
+        }
+        self.valid_6.d.next = self.valid_5.q.val();
+        self.write_back_6.d.next = self.write_back_5.q.val();
+        self.last_6.d.next = self.last_5.q.val();
+        self.row_6.d.next = self.row_5.q.val();
+        for c in 0..(self._conv) {
+            // a layer ends with its last place
+            self.place_5[c].clock.next = self.clock.val();
+            self.place_5[c].d.next = self.value_4.q.val();
+            self.last_6.d.next = self.last_5.q.val() & self.place_5[c].q.val().get_bit(self._last);
+            self.pooling[c].clock.next = self.clock.val();
+            self.pooling[c].place.next = self.place_5[c].q.val();
+            self.pooling[c].row.next = self.row_5.q.val();
+        }
+        // the sums of stages 6 and 7 are not yet in the memory that stage 5 reads
+        self.again_6.d.next = self.valid_6.q.val() & (self.row_6.q.val() == self.row_5.q.val());
+        self.twice_6.d.next = self.valid_7.q.val() & (self.row_7.q.val() == self.row_5.q.val());
+
+        // stage 6: what is written back leaves a zero for the next layer
+        self.base.next = self.accumulators.read_data.val();
+        if self.again_6.q.val() {
+            self.base.next = self.stored_7.q.val();
+        } else if self.twice_6.q.val() {
+            self.base.next = self.stored_8.q.val();
+        }
+        self.sum.next = self.operand_6.q.val() + self.base.val();
+        self.stored_7.d.next = self.sum.val();
+        if self.write_back_6.q.val() {
+            self.stored_7.d.next = 0.into();
+        }
+        self.valid_7.d.next = self.valid_6.q.val();
+        self.row_7.d.next = self.row_6.q.val();
+        self.result_7.d.next = self.valid_6.q.val() & self.write_back_6.q.val();
+        self.last_7.d.next = self.last_6.q.val();
+        self.target_7.d.next = bit_cast_to(self.row_6.q.val(), &self.target_7.d.next);
+        self.sum_7.d.next = self.sum.val();
+        for c in 0..(self._conv) {
+            self.target_7.d.next = self.pooling[c].target.val();
+        }
+
+        // stage 7
+        self.accumulators.write_enable.next = self.valid_7.q.val();
+        self.accumulators.write_address.next = self.row_7.q.val();
+        self.accumulators.write_data.next = self.stored_7.q.val();
+        self.stored_8.d.next = self.stored_7.q.val();
+
+        // stages 7 and 8 of a result
+        self.requantize.sum.next = self.sum_7.q.val();
         self.requantize.shift.next = self.shift.val();
         self.requantize.relu.next = self.relu.val();
-        self.valid_6.d.next = self.valid_5.q.val() & !self.discard.val();
-        self.row_6.d.next = self.row_5.q.val();
-        self.act_6.d.next = self.requantize.act.val();
-        if self.valid_5.q.val() & self.last_5.q.val() {
+        self.result_8.d.next = self.result_7.q.val();
+        self.last_8.d.next = self.last_7.q.val();
+        self.target_8.d.next = self.target_7.q.val();
+        self.result_9.d.next = self.result_8.q.val() & !self.discard.val();
+        self.target_9.d.next = self.target_8.q.val();
+        self.act_9.d.next = self.requantize.act.val();
+        if self.result_8.q.val() & self.last_8.q.val() {
             self.finished.d.next = true;
         }
         if self.begin_layer.val() {
@@ -290,22 +356,26 @@ impl Logic for Arithm {
             self.valid_4.d.next = false;
             self.valid_5.d.next = false;
             self.valid_6.d.next = false;
+            self.valid_7.d.next = false;
+            self.result_7.d.next = false;
+            self.result_8.d.next = false;
+            self.result_9.d.next = false;
             self.finished.d.next = false;
         }
 
-        // stage 6
-        self.write.next = self.valid_6.q.val();
-        self.write_row.next = self.row_6.q.val();
-        self.write_act.next = self.act_6.q.val();
+        // stage 9
+        self.write.next = self.result_9.q.val();
+        self.write_row.next = self.target_9.q.val();
+        self.write_act.next = self.act_9.q.val();
         for c in 0..(self._conv) {
-            self.pooling[c].valid_5.next = self.valid_5.q.val();
-            self.pooling[c].row_5.next = self.row_5.q.val();
-            self.pooling[c].valid_6.next = self.valid_6.q.val();
-            self.pooling[c].row_6.next = self.row_6.q.val();
-            self.pooling[c].act_6.next = self.act_6.q.val();
+            self.pooling[c].valid_8.next = self.result_8.q.val();
+            self.pooling[c].row_8.next = self.target_8.q.val();
+            self.pooling[c].valid_9.next = self.result_9.q.val();
+            self.pooling[c].row_9.next = self.target_9.q.val();
+            self.pooling[c].act_9.next = self.act_9.q.val();
             self.pooling[c].old.next = self.old[c].val();
             self.old_read[c].next = self.pooling[c].read.val();
-            self.old_row[c].next = self.row_5.q.val();
+            self.old_row[c].next = self.target_8.q.val();
             self.write_act.next = self.pooling[c].kept.val();
         }
         self.done.next = self.finished.q.val();
@@ -328,9 +398,10 @@ impl Logic for Arithm {
         let meta = Meta::new("arithm").doc(
             "ArithmUnit: accumulator[row] += weight x activation, one entry a cycle, and write-back.\n\
              \n\
-             The row of an entry is its run plus one more than the row of the entry before it in the column.\n\
+             The row of an entry is its run plus one more than the row of the entry before it in the column; write_back\n\
+             slots have rows 0, 1, 2 and so on.\n\
              Successive entries may hit the same accumulator: the sum is forwarded. A write_back slot takes\n\
-             accumulator[row] plus bias[bias_base + row], requantizes it, gives it out five cycles later and\n\
+             accumulator[row] plus bias[bias_base + row], requantizes it, gives it out eight cycles later and\n\
              leaves zero in the accumulator. done rises with the last activation of a layer, at most one cycle\n\
              before it is in the buffer, and falls with begin_layer. With discard nothing is given out.\n\
              Sums cannot overflow: the compiler has checked every row.",

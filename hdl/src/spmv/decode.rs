@@ -35,7 +35,7 @@ impl Decode {
         let value = arch.weight_value_bits();
         let has_codebook = arch.weights == WeightForm::Codebook;
         let address = if has_codebook { memory_address_bits(MemoryKind::Codebook, arch) } else { 1 };
-        let codebook = || Memory::new(Style::Auto, value, arch.codebook_depth(), Some("codebook"));
+        let codebook = || Memory::new(Style::Block, value, arch.codebook_depth(), Some("codebook"));
         Decode {
             clock: Default::default(),
             enable: Default::default(),

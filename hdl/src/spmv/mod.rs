@@ -40,6 +40,8 @@ pub struct Widths {
     pub column: usize,
     /// A pointer.
     pub pointer: usize,
+    /// The number of an entry of a PE, or the turns of a column or token.
+    pub turn: usize,
     /// Address of an activation of a PE.
     pub act: usize,
     /// What a PE hears with a column: an activation, or with the token of a place what the place is.
@@ -66,6 +68,7 @@ impl Widths {
         Widths {
             column: address(MemoryKind::PtrEven) + 1,
             pointer: arch.ptr_bits(),
+            turn: arch.ptr_bits().max(address_bits(arch.acc_depth + 1)),
             act,
             // a row of the destination, first of its window, last of the layer
             value: if arch.conv { ACT_BITS.max(act + 2) } else { ACT_BITS },

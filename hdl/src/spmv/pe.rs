@@ -55,6 +55,7 @@ pub struct Pe {
     selected: Signal<Local, Bit>,
     read: Signal<Local, Bit>,
     write: Signal<Local, Bit>,
+    word: Reg,
     unused_host: Signal<Local, Bit>,
     _number: usize,
     _conv: usize,
@@ -99,12 +100,13 @@ impl Pe {
             host_word: Wire::new(w.host_data),
             act_rw: ActRw::new(arch),
             ptr_read: PtrRead::new(arch, w.value),
-            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), w.value, w.pointer),
+            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), w.value, w.turn),
             spmat_read: SpmatRead::new(arch, w.value),
             arithm: Arithm::new(arch),
             selected: Default::default(),
             read: Default::default(),
             write: Default::default(),
+            word: Reg::new(w.host_data),
             unused_host: Default::default(),
             _number: number,
             _conv: usize::from(arch.conv),
@@ -152,6 +154,7 @@ impl Pe {
 impl Logic for Pe {
     #[hdl_gen]
     fn update(&mut self) {
+        dff_setup!(self, clock, word);
         clock!(self, clock, act_rw, ptr_read, queue, spmat_read, arithm);
 
         // a lane of the row being scanned
@@ -171,24 +174,25 @@ impl Logic for Pe {
         self.ptr_read.clear.next = self.clear.val();
         self.ptr_read.broadcast.next = self.broadcast.val();
         self.ptr_read.in_token.next = self.token.val();
+        self.ptr_read.token_turns.next = bit_cast_to(self.out_rows.val(), &self.ptr_read.token_turns.next);
         self.ptr_read.in_value.next = self.act.val();
         self.ptr_read.in_column.next = self.column.val();
         self.ptr_read.room.next = self.queue.room.val();
+        self.ptr_read.full.next = self.queue.full.val();
         self.accept.next = self.ptr_read.accept.val();
         self.queue.clear.next = self.clear.val();
         self.queue.offer.next = self.ptr_read.offer.val();
         self.queue.in_token.next = self.ptr_read.out_token.val();
         self.queue.in_value.next = self.ptr_read.out_value.val();
         self.queue.in_first.next = self.ptr_read.out_first.val();
-        self.queue.in_end.next = self.ptr_read.out_end.val();
+        self.queue.in_turns.next = self.ptr_read.out_turns.val();
         self.queue.take.next = self.spmat_read.take.val();
         self.spmat_read.clear.next = self.clear.val();
-        self.spmat_read.out_rows.next = self.out_rows.val();
         self.spmat_read.in_valid.next = self.queue.valid.val();
         self.spmat_read.in_token.next = self.queue.out_token.val();
         self.spmat_read.in_value.next = self.queue.out_value.val();
         self.spmat_read.in_first.next = self.queue.out_first.val();
-        self.spmat_read.in_end.next = self.queue.out_end.val();
+        self.spmat_read.in_turns.next = self.queue.out_turns.val();
 
         // entries become sums, sums activations
         self.arithm.clear.next = self.clear.val();
@@ -202,7 +206,6 @@ impl Logic for Pe {
         self.arithm.write_back.next = self.spmat_read.write_back.val();
         self.arithm.first.next = self.spmat_read.first.val();
         self.arithm.last.next = self.spmat_read.last.val();
-        self.arithm.row.next = self.spmat_read.row.val();
         self.arithm.value.next = self.spmat_read.value.val();
         self.arithm.weight.next = self.spmat_read.weight.val();
         self.arithm.run.next = self.spmat_read.run.val();
@@ -245,16 +248,17 @@ impl Logic for Pe {
         self.arithm.host_bias_data.next = bit_cast_to(self.host_data.val(), &self.arithm.host_bias_data.next);
         self.arithm.host_codebook_data.next = bit_cast_to(self.host_data.val(), &self.arithm.host_codebook_data.next);
         self.act_rw.host_data.next = bit_cast_to(self.host_data.val(), &self.act_rw.host_data.next);
-        self.host_word.next = 0.into();
+        self.host_word.next = self.word.q.val();
+        self.word.d.next = 0.into();
         if self.selected.val() {
             match self.host_memory.val().index() {
-                0 => self.host_word.next = bit_cast_to(self.spmat_read.host_word.val(), &self.host_word.next),
-                1 => self.host_word.next = bit_cast_to(self.ptr_read.host_even.val(), &self.host_word.next),
-                2 => self.host_word.next = bit_cast_to(self.ptr_read.host_odd.val(), &self.host_word.next),
-                3 => self.host_word.next = bit_cast_to(self.arithm.host_bias.val(), &self.host_word.next),
-                4 => self.host_word.next = bit_cast_to(self.arithm.host_codebook.val(), &self.host_word.next),
-                5 => self.host_word.next = bit_cast_to(self.act_rw.host_a.val(), &self.host_word.next),
-                6 => self.host_word.next = bit_cast_to(self.act_rw.host_b.val(), &self.host_word.next),
+                0 => self.word.d.next = bit_cast_to(self.spmat_read.host_word.val(), &self.word.d.next),
+                1 => self.word.d.next = bit_cast_to(self.ptr_read.host_even.val(), &self.word.d.next),
+                2 => self.word.d.next = bit_cast_to(self.ptr_read.host_odd.val(), &self.word.d.next),
+                3 => self.word.d.next = bit_cast_to(self.arithm.host_bias.val(), &self.word.d.next),
+                4 => self.word.d.next = bit_cast_to(self.arithm.host_codebook.val(), &self.word.d.next),
+                5 => self.word.d.next = bit_cast_to(self.act_rw.host_a.val(), &self.word.d.next),
+                6 => self.word.d.next = bit_cast_to(self.act_rw.host_b.val(), &self.word.d.next),
                 _ => {}
             }
         }
@@ -268,7 +272,7 @@ impl Logic for Pe {
                  PE accepts. Columns then run through pointer read, queue, entry read and arithmetic; the token makes\n\
                  the accumulators activations of the other buffer, and done rises. begin_layer starts a layer, clear drops\n\
                  everything under way (accumulators keep what they hold: a discarded layer clears them).\n\
-                 The host reads (word one cycle later, as long as host_pe and host_memory stay) and writes words of\n\
+                 The host reads (word two cycles later, as long as host_pe and host_memory stay) and writes words of\n\
                  one memory while nothing else is under way.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")

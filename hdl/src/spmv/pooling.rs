@@ -1,6 +1,6 @@
 //! Pooling: where a result goes, and whether it or the one that is there already stays.
 
-use super::{Widths, ROW_BITS};
+use super::Widths;
 use crate::prim::Larger;
 use crate::signal::*;
 use lacuna_compress::spec::arch::{Arch, ACT_BITS};
@@ -11,23 +11,25 @@ pub struct Pooling {
     pub place: Wire<In>,
     pub row: Wire<In>,
     pub target: Wire<Out>,
-    pub valid_5: Signal<In, Bit>,
-    pub row_5: Wire<In>,
+    pub valid_8: Signal<In, Bit>,
+    pub row_8: Wire<In>,
     pub read: Signal<Out, Bit>,
-    pub valid_6: Signal<In, Bit>,
-    pub row_6: Wire<In>,
-    pub act_6: Wire<In>,
+    pub valid_9: Signal<In, Bit>,
+    pub row_9: Wire<In>,
+    pub act_9: Wire<In>,
     pub old: Wire<In>,
     pub kept: Wire<Out>,
-    // stage 4
-    target_4: Reg,
-    first_4: Flag,
-    // stage 5
-    first_5: Flag,
     // stage 6
+    target_6: Reg,
     first_6: Flag,
-    again_6: Flag,
-    before_6: Reg,
+    // stage 7
+    first_7: Flag,
+    // stage 8
+    first_8: Flag,
+    // stage 9
+    first_9: Flag,
+    again_9: Flag,
+    before_9: Reg,
     larger: Larger,
     unused: Signal<Local, Bit>,
     _act: usize,
@@ -39,22 +41,23 @@ impl Pooling {
         Pooling {
             clock: Default::default(),
             place: Wire::new(w.value),
-            row: Wire::new(ROW_BITS),
+            row: Wire::new(w.acc),
             target: Wire::new(w.act),
-            valid_5: Default::default(),
-            row_5: Wire::new(w.act),
+            valid_8: Default::default(),
+            row_8: Wire::new(w.act),
             read: Default::default(),
-            valid_6: Default::default(),
-            row_6: Wire::new(w.act),
-            act_6: Wire::new(ACT_BITS),
+            valid_9: Default::default(),
+            row_9: Wire::new(w.act),
+            act_9: Wire::new(ACT_BITS),
             old: Wire::new(ACT_BITS),
             kept: Wire::new(ACT_BITS),
-            target_4: Reg::new(w.act),
-            first_4: Flag::new(),
-            first_5: Flag::new(),
+            target_6: Reg::new(w.act),
             first_6: Flag::new(),
-            again_6: Flag::new(),
-            before_6: Reg::new(ACT_BITS),
+            first_7: Flag::new(),
+            first_8: Flag::new(),
+            first_9: Flag::new(),
+            again_9: Flag::new(),
+            before_9: Reg::new(ACT_BITS),
             larger: Larger::new(ACT_BITS),
             unused: Default::default(),
             _act: w.act,
@@ -65,30 +68,31 @@ impl Pooling {
 impl Logic for Pooling {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, target_4, first_4, first_5, first_6, again_6, before_6);
-        // stage 3 to 4
-        self.target_4.d.next = bit_cast_to(self.place.val(), self._act) + bit_cast_to(self.row.val(), self._act);
-        self.first_4.d.next = self.place.val().get_bit(self._act);
+        dff_setup!(self, clock, target_6, first_6, first_7, first_8, first_9, again_9, before_9);
+        // stage 5 to 6
+        self.target_6.d.next = bit_cast_to(self.place.val(), self._act) + bit_cast_to(self.row.val(), self._act);
+        self.first_6.d.next = self.place.val().get_bit(self._act);
         self.unused.next = self.place.val().any() ^ self.row.val().any();
-        self.target.next = self.target_4.q.val();
-        self.first_5.d.next = self.first_4.q.val();
+        self.target.next = self.target_6.q.val();
+        self.first_7.d.next = self.first_6.q.val();
+        self.first_8.d.next = self.first_7.q.val();
 
-        // stage 5: what is there already is read; what stage 6 writes to the same row is not there yet
-        self.read.next = self.valid_5.val() & !self.first_5.q.val();
-        self.first_6.d.next = self.first_5.q.val();
-        self.again_6.d.next = self.valid_6.val() & (self.row_6.val() == self.row_5.val());
+        // stage 8: what is there already is read; what stage 9 writes to the same row is not there yet
+        self.read.next = self.valid_8.val() & !self.first_8.q.val();
+        self.first_9.d.next = self.first_8.q.val();
+        self.again_9.d.next = self.valid_9.val() & (self.row_9.val() == self.row_8.val());
 
-        // stage 6
-        self.larger.a.next = self.act_6.val();
+        // stage 9
+        self.larger.a.next = self.act_9.val();
         self.larger.b.next = self.old.val();
-        if self.again_6.q.val() {
-            self.larger.b.next = self.before_6.q.val();
+        if self.again_9.q.val() {
+            self.larger.b.next = self.before_9.q.val();
         }
         self.kept.next = self.larger.most.val();
-        if self.first_6.q.val() {
-            self.kept.next = self.act_6.val();
+        if self.first_9.q.val() {
+            self.kept.next = self.act_9.val();
         }
-        self.before_6.d.next = self.kept.val();
+        self.before_9.d.next = self.kept.val();
     }
     fn timing(&self) -> Vec<TimingInfo> {
         Meta::new("pooling")
@@ -96,8 +100,8 @@ impl Logic for Pooling {
                 "Pooling: the stages behind write-back for results that go to a map.\n\
                  \n\
                  place is what the token carried (row of the window, first of its window above), row the row of the PE; a cycle\n\
-                 later target is where the result goes. In stage 5 read asks for word row_5 of the destination unless the place\n\
-                 is the first of its window; in stage 6 kept is the larger of that word, old, and act_6, or act_6 of a first\n\
+                 later target is where the result goes. In stage 8 read asks for word row_8 of the destination unless the place\n\
+                 is the first of its window; in stage 9 kept is the larger of that word, old, and act_9, or act_9 of a first\n\
                  place. What was written in the cycle of the read is forwarded.",
             )
             .value("_act", self._act)

@@ -14,6 +14,7 @@ pub struct PtrRead {
     pub clear: Signal<In, Bit>,
     pub broadcast: Signal<In, Bit>,
     pub in_token: Signal<In, Bit>,
+    pub token_turns: Wire<In>,
     pub in_value: Wire<In>,
     pub in_column: Wire<In>,
     pub accept: Signal<Out, Bit>,
@@ -21,8 +22,9 @@ pub struct PtrRead {
     pub out_token: Signal<Out, Bit>,
     pub out_value: Wire<Out>,
     pub out_first: Wire<Out>,
-    pub out_end: Wire<Out>,
+    pub out_turns: Wire<Out>,
     pub room: Signal<In, Bit>,
+    pub full: Signal<In, Bit>,
     pub busy: Signal<Out, Bit>,
     pub host_read_even: Signal<In, Bit>,
     pub host_read_odd: Signal<In, Bit>,
@@ -52,6 +54,7 @@ pub struct PtrRead {
     can_2: Signal<Local, Bit>,
     leave_2: Signal<Local, Bit>,
     _address: usize,
+    _turn: usize,
     _single: usize,
 }
 
@@ -68,15 +71,17 @@ impl PtrRead {
             clear: Default::default(),
             broadcast: Default::default(),
             in_token: Default::default(),
+            token_turns: Wire::new(w.turn),
             in_value: Wire::new(value),
             in_column: Wire::new(w.column),
             accept: Default::default(),
             offer: Default::default(),
             out_token: Default::default(),
             out_value: Wire::new(value),
-            out_first: Wire::new(w.pointer),
-            out_end: Wire::new(w.pointer),
+            out_first: Wire::new(w.turn),
+            out_turns: Wire::new(w.turn),
             room: Default::default(),
+            full: Default::default(),
             busy: Default::default(),
             host_read_even: Default::default(),
             host_read_odd: Default::default(),
@@ -98,12 +103,13 @@ impl PtrRead {
             valid_2: Flag::new(),
             token_2: Flag::new(),
             value_2: Reg::new(value),
-            start_2: Reg::new(w.pointer),
-            stop_2: Reg::new(w.pointer),
+            start_2: Reg::new(w.turn),
+            stop_2: Reg::new(w.turn),
             nonempty_2: Flag::new(),
             can_2: Default::default(),
             leave_2: Default::default(),
             _address: w.column - 1,
+            _turn: w.turn,
             _single: usize::from(arch.fifo_depth < PtrRead::STAGES),
         }
     }
@@ -137,10 +143,11 @@ impl Logic for PtrRead {
         self.leave_2.next = self.valid_2.q.val() & (!self.nonempty_2.q.val() | self.room.val());
         self.can_2.next = !self.valid_2.q.val() | self.leave_2.val();
         self.leave_1.next = self.valid_1.q.val() & self.can_2.val();
-        self.accept.next = !self.valid_1.q.val() | self.leave_1.val();
+        // from registers only: what leaves in this cycle would take this path through every PE
+        self.accept.next = !self.valid_1.q.val() | !self.valid_2.q.val() | !self.full.val();
         for _single in 0..(self._single) {
             // one column in both stages together
-            self.accept.next = !self.valid_1.q.val() & self.can_2.val();
+            self.accept.next = !self.valid_1.q.val() & (!self.valid_2.q.val() | !self.full.val());
         }
 
         self.start.next = self.ptr_even.read_data.val();
@@ -161,9 +168,13 @@ impl Logic for PtrRead {
             self.valid_2.d.next = self.valid_1.q.val();
             self.token_2.d.next = self.token_1.q.val();
             self.value_2.d.next = self.value_1.q.val();
-            self.start_2.d.next = self.start.val();
-            self.stop_2.d.next = self.stop.val();
-            self.nonempty_2.d.next = self.token_1.q.val() | (self.start.val() != self.stop.val());
+            self.start_2.d.next = bit_cast_to(self.start.val(), self._turn);
+            self.stop_2.d.next = bit_cast_to(self.stop.val(), self._turn);
+            if self.token_1.q.val() {
+                self.start_2.d.next = 0.into();
+                self.stop_2.d.next = self.token_turns.val();
+            }
+            self.nonempty_2.d.next = self.token_1.q.val() | (self.ptr_even.read_data.val() != self.ptr_odd.read_data.val());
         }
         if self.clear.val() {
             self.valid_1.d.next = false;
@@ -174,7 +185,7 @@ impl Logic for PtrRead {
         self.out_token.next = self.token_2.q.val();
         self.out_value.next = self.value_2.q.val();
         self.out_first.next = self.start_2.q.val();
-        self.out_end.next = self.stop_2.q.val();
+        self.out_turns.next = self.stop_2.q.val() - self.start_2.q.val();
     }
     fn timing(&self) -> Vec<TimingInfo> {
         Meta::new("ptr_read")
@@ -182,9 +193,10 @@ impl Logic for PtrRead {
                 "PtrRead: two pointer banks, read together, and two stages that hold columns on their way.\n\
                  \n\
                  broadcast comes only while accept is high. Two cycles later the column is offered to the queue with\n\
-                 its first entry, the one after its last, and the value that came with it; a column without entries is\n\
-                 dropped instead. A token (the end of a run of columns) is always offered. Each stage moves on as soon\n\
-                 as the next one is free; busy while one of them holds something.",
+                 its first entry, how many it has, and the value that came with it; a column without entries is\n\
+                 dropped instead. A token (the end of a run of columns) is always offered, with token_turns. Each stage moves on as soon\n\
+                 as the next one is free; busy while one of them holds something. accept: a stage is empty, or a slot of the queue\n\
+                 behind them is (full is low).",
             )
             .parameter("PRELOAD", "0", "PRELOAD")
             .parameter("IMAGE", "\"\"", "IMAGE")

@@ -1,6 +1,6 @@
 //! SpmatRead: one entry of the current column a cycle, and the write-back of a layer behind its last column.
 
-use super::{Widths, ROW_BITS};
+use super::Widths;
 use crate::prim::{LaneSelect, Memory, Style};
 use crate::signal::*;
 use lacuna_compress::spec::arch::Arch;
@@ -11,19 +11,17 @@ use lacuna_compress::spec::MemoryKind;
 pub struct SpmatRead {
     pub clock: Signal<In, Clock>,
     pub clear: Signal<In, Bit>,
-    pub out_rows: Wire<In>,
     pub in_valid: Signal<In, Bit>,
     pub in_token: Signal<In, Bit>,
     pub in_value: Wire<In>,
     pub in_first: Wire<In>,
-    pub in_end: Wire<In>,
+    pub in_turns: Wire<In>,
     pub take: Signal<Out, Bit>,
     pub working: Signal<Out, Bit>,
     pub valid: Signal<Out, Bit>,
     pub write_back: Signal<Out, Bit>,
     pub first: Signal<Out, Bit>,
     pub last: Signal<Out, Bit>,
-    pub row: Wire<Out>,
     pub value: Wire<Out>,
     pub weight: Wire<Out>,
     pub run: Wire<Out>,
@@ -40,8 +38,7 @@ pub struct SpmatRead {
     opening: Flag,
     closing: Flag,
     cursor: Reg,
-    stop: Reg,
-    counter: Reg,
+    left: Reg,
     held: Reg,
     ready: Signal<Local, Bit>,
     // the entry whose word is being read
@@ -49,7 +46,6 @@ pub struct SpmatRead {
     write_back_1: Flag,
     first_1: Flag,
     last_1: Flag,
-    row_1: Reg,
     value_1: Reg,
     lane_1: Reg,
     _lane: usize,
@@ -68,19 +64,17 @@ impl SpmatRead {
         SpmatRead {
             clock: Default::default(),
             clear: Default::default(),
-            out_rows: Wire::new(ROW_BITS),
             in_valid: Default::default(),
             in_token: Default::default(),
             in_value: Wire::new(value),
-            in_first: Wire::new(w.pointer),
-            in_end: Wire::new(w.pointer),
+            in_first: Wire::new(w.turn),
+            in_turns: Wire::new(w.turn),
             take: Default::default(),
             working: Default::default(),
             valid: Default::default(),
             write_back: Default::default(),
             first: Default::default(),
             last: Default::default(),
-            row: Wire::new(ROW_BITS),
             value: Wire::new(value),
             weight: Wire::new(arch.weight_bits),
             run: Wire::new(arch.run_bits),
@@ -95,16 +89,14 @@ impl SpmatRead {
             token: Flag::new(),
             opening: Flag::new(),
             closing: Flag::new(),
-            cursor: Reg::new(w.pointer),
-            stop: Reg::new(w.pointer),
-            counter: Reg::new(ROW_BITS),
+            cursor: Reg::new(w.turn),
+            left: Reg::new(w.turn),
             held: Reg::new(value),
             ready: Default::default(),
             valid_1: Flag::new(),
             write_back_1: Flag::new(),
             first_1: Flag::new(),
             last_1: Flag::new(),
-            row_1: Reg::new(ROW_BITS),
             value_1: Reg::new(value),
             lane_1: Reg::new(lane_width),
             _lane: arch.lane_bits(),
@@ -119,8 +111,8 @@ impl SpmatRead {
 impl Logic for SpmatRead {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, busy, token, opening, closing, cursor, stop, counter, held);
-        dff_setup!(self, clock, valid_1, write_back_1, first_1, last_1, row_1, value_1, lane_1);
+        dff_setup!(self, clock, busy, token, opening, closing, cursor, left, held);
+        dff_setup!(self, clock, valid_1, write_back_1, first_1, last_1, value_1, lane_1);
         clock!(self, clock, spmat);
 
         self.ready.next = !self.busy.q.val() | self.closing.q.val();
@@ -130,21 +122,14 @@ impl Logic for SpmatRead {
             self.token.d.next = self.in_token.val();
             self.opening.d.next = true;
             self.cursor.d.next = self.in_first.val();
-            self.stop.d.next = self.in_end.val();
-            self.counter.d.next = 0.into();
+            self.left.d.next = self.in_turns.val();
             self.held.d.next = self.in_value.val();
-            self.closing.d.next = self.in_first.val() + 1 == self.in_end.val();
-            if self.in_token.val() {
-                self.closing.d.next = self.out_rows.val() == 1;
-            }
+            self.closing.d.next = self.in_turns.val() == 1;
         } else {
             self.opening.d.next = false;
             self.cursor.d.next = self.cursor.q.val() + 1;
-            self.counter.d.next = self.counter.q.val() + 1;
-            self.closing.d.next = self.cursor.q.val() + 2 == self.stop.q.val();
-            if self.token.q.val() {
-                self.closing.d.next = self.counter.q.val() + 2 == self.out_rows.val();
-            }
+            self.left.d.next = self.left.q.val() - 1;
+            self.closing.d.next = self.left.q.val() == 2;
         }
 
         self.spmat.read_enable.next = (self.busy.q.val() & !self.token.q.val()) | self.host_read.val();
@@ -161,7 +146,6 @@ impl Logic for SpmatRead {
         self.write_back_1.d.next = self.token.q.val();
         self.first_1.d.next = self.opening.q.val();
         self.last_1.d.next = self.closing.q.val();
-        self.row_1.d.next = self.counter.q.val();
         self.value_1.d.next = self.held.q.val();
         self.lane_1.d.next = bit_cast_slice(self.cursor.q.val(), 0, self._lane_width);
         if self.clear.val() {
@@ -178,7 +162,6 @@ impl Logic for SpmatRead {
         self.write_back.next = self.write_back_1.q.val();
         self.first.next = self.first_1.q.val();
         self.last.next = self.last_1.q.val();
-        self.row.next = self.row_1.q.val();
         self.value.next = self.value_1.q.val();
     }
     fn timing(&self) -> Vec<TimingInfo> {
@@ -186,10 +169,10 @@ impl Logic for SpmatRead {
             .doc(
                 "SpmatRead: the entries of a PE, one a cycle.\n\
                  \n\
-                 Takes a column (first entry, the one after its last, value) when the one before it is at its last\n\
+                 Takes a column (first entry, turns, value) when the one before it is at its last\n\
                  entry, so that no cycle is lost between columns. A cycle after an entry's turn: valid with its weight\n\
                  (or code), zero run and its column's value; first marks the first entry of a column. A token makes the\n\
-                 same slots write rows 0 .. out_rows-1 back: write_back with the row, last on the last one. working\n\
+                 same slots write rows back, one each turn: write_back, last on the last one. working\n\
                  while a column is being read or an entry's word is on its way.\n\
                  Nothing stops the entries once they run: what follows must take one every cycle.",
             )
