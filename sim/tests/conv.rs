@@ -157,7 +157,7 @@ mod hardware {
                 // one cycle a place when nothing is there, beside the way through scanner and pipeline
                 let zeros = simulator.run(&vec![0; simulator.golden().inputs()]).unwrap();
                 let places = (9 / pool * pool) * (12 / pool * pool);
-                assert_eq!(zeros.cycles, places as u64 + 14, "pool {pool}");
+                assert_eq!(zeros.cycles, places as u64 + 18, "pool {pool}");
             }
         }
     }
