@@ -4,8 +4,8 @@ use super::patch_walk::PatchWalk;
 use super::scanner::Scanner;
 use super::sequencer::Sequencer;
 use super::window_walk::WindowWalk;
-use crate::host::{host_lanes, HostPort};
-use crate::prim::{Delay, Memory, Style};
+use crate::host::HostPort;
+use crate::prim::{Delay, LaneSelect, Memory, Style};
 use crate::signal::*;
 use crate::spmv::{PeArray, Widths, PE_COUNT_BITS, ROW_BITS};
 use lacuna_compress::spec::layout::memory_address_bits;
@@ -42,6 +42,7 @@ pub struct Eie {
     patch_walk: Vec<PatchWalk>,
     window_walk: Vec<WindowWalk>,
     layers: Memory,
+    layers_lane: LaneSelect,
     layers_word: Delay,
     pe_array: PeArray,
     layers_selected: Signal<Local, Bit>,
@@ -53,7 +54,6 @@ pub struct Eie {
     _table_bits: usize,
     _host_address: usize,
     _host_data: usize,
-    _bus_data: usize,
     _column: usize,
     _bias: usize,
     _source_rows: usize,
@@ -112,8 +112,9 @@ impl Eie {
             patch_walk: (0..conv).map(|_| PatchWalk::new(arch)).collect(),
             window_walk: (0..conv).map(|_| WindowWalk::new(arch)).collect(),
             layers: Memory::new(Style::Small, LayerRecord::bits(arch), arch.max_layers, Some("layers")),
+            layers_lane: LaneSelect::of_word(LayerRecord::bits(arch)),
             // as late as a PE's word
-            layers_word: Delay::new(LayerRecord::bits(arch), 1),
+            layers_word: Delay::new(32, 1),
             pe_array: PeArray::new(arch),
             layers_selected: Default::default(),
             unused: Default::default(),
@@ -124,7 +125,6 @@ impl Eie {
             _table_bits: LayerRecord::bits(arch),
             _host_address: w.host_address,
             _host_data: w.host_data,
-            _bus_data: 32 * host_lanes(arch),
             _column: w.column,
             _bias: w.bias,
             _source_rows: field("source_rows"),
@@ -266,7 +266,9 @@ impl Logic for Eie {
         }
         self.layers.write_enable.next = self.layers_selected.val() & self.host.bus_write.val();
         self.layers.write_address.next = bit_cast_to(self.host.bus_address.val(), self._table_address);
-        self.layers_word.early.next = self.layers.read_data.val();
+        self.layers_lane.word.next = bit_cast_to(self.layers.read_data.val(), &self.layers_lane.word.next);
+        self.layers_lane.lane.next = bit_cast_to(self.host.bus_lane.val(), &self.layers_lane.lane.next);
+        self.layers_word.early.next = self.layers_lane.field.val();
         self.layers.write_data.next = bit_cast_to(self.host.bus_data.val(), self._table_bits);
         self.pe_array.host_pe.next = self.host.bus_pe.val();
         self.pe_array.host_memory.next = self.host.bus_memory.val();
@@ -274,9 +276,10 @@ impl Logic for Eie {
         self.pe_array.host_write.next = self.host.bus_write.val();
         self.pe_array.host_address.next = bit_cast_to(self.host.bus_address.val(), self._host_address);
         self.pe_array.host_data.next = bit_cast_to(self.host.bus_data.val(), self._host_data);
-        self.host.bus_word.next = bit_cast_to(self.pe_array.host_word.val(), self._bus_data);
+        self.pe_array.host_lane.next = self.host.bus_lane.val();
+        self.host.bus_word.next = self.pe_array.host_word.val();
         if self.layers_selected.val() {
-            self.host.bus_word.next = bit_cast_to(self.layers_word.late.val(), self._bus_data);
+            self.host.bus_word.next = self.layers_word.late.val();
         }
         self.unused.next = self.s_axi_awprot.val().any()
             ^ self.s_axi_arprot.val().any()

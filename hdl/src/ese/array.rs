@@ -39,6 +39,7 @@ pub struct EseArray {
     pub host_write: Signal<In, Bit>,
     pub host_address: Wire<In>,
     pub host_data: Wire<In>,
+    pub host_lane: Wire<In>,
     pub host_word: Wire<Out>,
     pe: Vec<EsePe>,
     gather: Vec<EseGather>,
@@ -80,9 +81,10 @@ impl EseArray {
             host_write: Default::default(),
             host_address: Wire::new(w.host_address),
             host_data: Wire::new(w.host_data),
-            host_word: Wire::new(w.host_data),
+            host_lane: Wire::new(w.host_lane),
+            host_word: Wire::new(32),
             pe: (0..arch.pes).map(|number| EsePe::new(arch, number)).collect(),
-            gather: (0..nodes).map(|_| EseGather::new(sums, arch.acc_bits, w.host_data)).collect(),
+            gather: (0..nodes).map(|_| EseGather::new(sums, arch.acc_bits, 32)).collect(),
             _levels: levels,
             _sums: sums,
             _sum: arch.acc_bits,
@@ -111,7 +113,7 @@ impl EseArray {
 }
 
 /// What every PE hears.
-const HEARD: [&str; 22] = [
+const HEARD: [&str; 23] = [
     "clock",
     "clear",
     "broadcast",
@@ -130,6 +132,7 @@ const HEARD: [&str; 22] = [
     "flush",
     "host_pe",
     "host_memory",
+    "host_lane",
     "host_read",
     "host_write",
     "host_address",

@@ -196,6 +196,7 @@ impl Logic for CellUnit {
         dff_setup!(self, clock, sum_cell_8, sum_tanh_8, cell_9, z_tanh_9, total_o_11, z_o_12, hidden_17);
         clock!(self, clock, peephole_i, peephole_f, gate_i, gate_f, gate_g, late_g, late_cell, keep, admit);
         clock!(self, clock, gate_tanh, late_tanh, late_peephole_o, late_base_o, peephole_o, gate_o, expose);
+        clock!(self, clock, narrow_i, narrow_f, narrow_g, narrow_cell, narrow_tanh, narrow_o, narrow_hidden);
 
         // stage 0
         self.base_i_1.d.next = bit_cast_slice(self.sums.val(), 0, self._acc) + bit_cast_slice(self.parameters.val(), 0, self._acc);

@@ -2,7 +2,7 @@
 
 use super::cell_unit::{CELL_STAGE, HIDDEN_STAGE, ROW_STAGE};
 use super::channel::Channels;
-use crate::prim::{Memory, Style};
+use crate::prim::{LaneSelect, Memory, Style};
 use crate::signal::*;
 use crate::spmv::{Widths, PE_BITS, ROW_BITS};
 use lacuna_compress::spec::arch::{Arch, ACT_BITS};
@@ -85,7 +85,10 @@ pub struct Drain {
     pub host_write: Signal<In, Bit>,
     pub host_address: Wire<In>,
     pub host_data: Wire<In>,
+    pub host_lane: Wire<In>,
     pub host_word: Wire<Out>,
+    parameters_lane: LaneSelect,
+    program_lane: LaneSelect,
     back: Memory,
     parameters: Memory,
     channels: Channels,
@@ -229,7 +232,10 @@ impl Drain {
             host_write: Default::default(),
             host_address: Wire::new(w.host_address),
             host_data: Wire::new(w.host_data),
-            host_word: Wire::new(w.host_data),
+            host_lane: Wire::new(w.host_lane),
+            host_word: Wire::new(32),
+            parameters_lane: LaneSelect::of_word(MemoryKind::Bias.width(arch)),
+            program_lane: LaneSelect::of_word(MemoryKind::Layers.width(arch)),
             back: Memory::new(Style::Small, Op::BITS, arch.max_layers, Some("layers")),
             parameters: Memory::new(Style::Auto, arch.parameter_bits(), arch.bias_depth, Some("parameters")),
             channels: Channels::new(arch),
@@ -540,15 +546,19 @@ impl Logic for Drain {
         self.channels.host_write.next = self.host_cells.val() & self.host_write.val();
         self.channels.host_address.next = bit_cast_to(self.host_address.val(), self._cell_address);
         self.channels.host_data.next = bit_cast_to(self.host_data.val(), self._act_bits);
+        self.parameters_lane.word.next = bit_cast_to(self.parameters.read_data.val(), &self.parameters_lane.word.next);
+        self.parameters_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.parameters_lane.lane.next);
+        self.program_lane.word.next = bit_cast_to(self.back.read_data.val(), &self.program_lane.word.next);
+        self.program_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.program_lane.lane.next);
         self.host_word.next = 0.into();
         if self.host_parameters.val() {
-            self.host_word.next = bit_cast_to(self.parameters.read_data.val(), self._host_data);
+            self.host_word.next = self.parameters_lane.field.val();
         }
         if self.host_cells.val() {
-            self.host_word.next = bit_cast_to(self.channels.host_word.val(), self._host_data);
+            self.host_word.next = bit_cast_to(self.channels.host_word.val(), 32);
         }
         if self.host_program.val() {
-            self.host_word.next = bit_cast_to(self.back.read_data.val(), self._host_data);
+            self.host_word.next = self.program_lane.field.val();
         }
         self.unused.next = self.job.q.val().any()
             ^ self.back.read_data.val().any()

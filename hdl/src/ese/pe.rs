@@ -11,10 +11,11 @@
 //! in that very cycle sees every sum.
 
 use super::mac_lane::{MacLane, BANKS, GATES, MEMORY_BITS, ROWS};
-use crate::prim::ColumnQueue;
+use crate::prim::{ColumnQueue, LaneSelect};
 use crate::signal::*;
 use crate::spmv::{Decode, PtrRead, SpmatRead, Widths, PE_BITS};
 use lacuna_compress::spec::arch::{Arch, ACT_BITS};
+use lacuna_compress::spec::MemoryKind;
 
 #[derive(LogicBlock)]
 pub struct EsePe {
@@ -49,7 +50,9 @@ pub struct EsePe {
     pub host_write: Signal<In, Bit>,
     pub host_address: Wire<In>,
     pub host_data: Wire<In>,
+    pub host_lane: Wire<In>,
     pub host_word: Wire<Out>,
+    entries_lane: LaneSelect,
     ptr_read: PtrRead,
     queue: ColumnQueue,
     spmat_read: SpmatRead,
@@ -147,7 +150,9 @@ impl EsePe {
             host_write: Default::default(),
             host_address: Wire::new(w.host_address),
             host_data: Wire::new(w.host_data),
-            host_word: Wire::new(w.host_data),
+            host_lane: Wire::new(w.host_lane),
+            host_word: Wire::new(32),
+            entries_lane: LaneSelect::of_word(MemoryKind::Spmat.width(arch)),
             ptr_read: PtrRead::new(arch, value),
             queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), value, w.turn),
             spmat_read: SpmatRead::new(arch, value),
@@ -215,6 +220,7 @@ impl EsePe {
             &mut self.drain_pe,
             &mut self.host_pe,
             &mut self.host_memory,
+            &mut self.host_lane,
             &mut self.host_address,
             &mut self.host_data,
         ];
@@ -435,10 +441,12 @@ impl Logic for EsePe {
         self.spmat_read.host_data.next = bit_cast_to(self.host_data.val(), &self.spmat_read.host_data.next);
         self.ptr_read.host_data.next = bit_cast_to(self.host_data.val(), &self.ptr_read.host_data.next);
         self.decode.host_data.next = bit_cast_to(self.host_data.val(), &self.decode.host_data.next);
+        self.entries_lane.word.next = bit_cast_to(self.spmat_read.host_word.val(), &self.entries_lane.word.next);
+        self.entries_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.entries_lane.lane.next);
         self.host_word.next = 0.into();
         if self.selected.val() {
             match self.host_memory.val().index() {
-                0 => self.host_word.next = bit_cast_to(self.spmat_read.host_word.val(), &self.host_word.next),
+                0 => self.host_word.next = self.entries_lane.field.val(),
                 1 => self.host_word.next = bit_cast_to(self.ptr_read.host_even.val(), &self.host_word.next),
                 2 => self.host_word.next = bit_cast_to(self.ptr_read.host_odd.val(), &self.host_word.next),
                 4 => self.host_word.next = bit_cast_to(self.decode.host_word.val(), &self.host_word.next),

@@ -6,7 +6,7 @@ use super::buffers::{ChannelBuffers, POSITION_BITS};
 use super::control::Control;
 use super::drain::Drain;
 use super::stream_out::{StreamOut, DEST_BITS};
-use crate::host::{host_lanes, HostPort};
+use crate::host::HostPort;
 use crate::signal::*;
 use crate::spmv::{Widths, PE_COUNT_BITS};
 use lacuna_compress::spec::arch::{Ese as EseArch, ACT_BITS};
@@ -92,7 +92,6 @@ pub struct Ese {
     _host_address: usize,
     _host_data: usize,
     word: Reg,
-    _bus_data: usize,
 }
 
 impl Ese {
@@ -159,8 +158,8 @@ impl Ese {
             layers_selected: Default::default(),
             vectors_selected: Default::default(),
             vector_word: Wire::new(ACT_BITS),
-            pe_word: Wire::new(w.host_data),
-            own_word: Wire::new(w.host_data),
+            pe_word: Wire::new(32),
+            own_word: Wire::new(32),
             unused: Default::default(),
             pes: Const::new(PE_COUNT_BITS, arch.pes as u64),
             hash_low: Const::new(32, hash & 0xffff_ffff),
@@ -176,8 +175,7 @@ impl Ese {
             _program_bits: Op::BITS,
             _host_address: w.host_address,
             _host_data: w.host_data,
-            word: Reg::new(32 * host_lanes(arch)),
-            _bus_data: 32 * host_lanes(arch),
+            word: Reg::new(32),
         }
     }
 }
@@ -388,6 +386,8 @@ impl Logic for Ese {
         self.broadcaster.program_address.next = bit_cast_to(self.host.bus_address.val(), self._program_address);
         self.broadcaster.program_data.next = bit_cast_to(self.host.bus_data.val(), self._program_bits);
         self.drain.host_memory.next = self.host.bus_memory.val();
+        self.drain.host_lane.next = self.host.bus_lane.val();
+        self.array.host_lane.next = self.host.bus_lane.val();
         self.drain.host_channel.next = self.host.bus_pe.val();
         self.drain.host_read.next = self.host.bus_read.val();
         self.drain.host_write.next = self.host.bus_write.val();
@@ -401,9 +401,9 @@ impl Logic for Ese {
         self.array.host_data.next = bit_cast_to(self.host.bus_data.val(), self._host_data);
         self.pe_word.next = self.array.host_word.val();
         self.own_word.next = self.drain.host_word.val();
-        self.word.d.next = bit_cast_to(self.pe_word.val() | self.own_word.val(), self._bus_data);
+        self.word.d.next = self.pe_word.val() | self.own_word.val();
         if self.vectors_selected.val() {
-            self.word.d.next = bit_cast_to(self.vector_word.val(), self._bus_data);
+            self.word.d.next = bit_cast_to(self.vector_word.val(), 32);
         }
         self.host.bus_word.next = self.word.q.val();
         self.unused.next = self.s_axi_awprot.val().any()

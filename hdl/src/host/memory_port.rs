@@ -1,9 +1,9 @@
 //! The host's way to every memory: single words for the window, whole sections for the CRC check.
 
-use super::{bus_address_bits, host_lanes};
-use crate::prim::{Crc32, LaneMerge, LaneSelect};
+use super::bus_address_bits;
+use crate::prim::{ByteMerge, Crc32, LaneMerge};
 use crate::signal::*;
-use crate::spmv::{PE_BITS, PE_COUNT_BITS};
+use crate::spmv::{host_lanes, PE_BITS, PE_COUNT_BITS};
 use lacuna_compress::spec::arch::address_bits;
 use lacuna_compress::spec::{Arch, MemoryKind};
 
@@ -14,22 +14,16 @@ const DEPTH_BITS: usize = 26;
 
 #[derive(Copy, Clone, PartialEq, Debug, LogicState)]
 pub enum Step {
-    /// Waits for a request or a check, and finds out where its lane lies.
+    /// Waits for a request or a check.
     Idle,
-    /// One cycle: the addressed word is asked for, if there is one.
-    Read,
-    /// One cycle: the memory's output.
-    Wait,
-    /// The addressed word is there.
-    Capture,
-    /// The word is in `word`; a write replaces its bytes.
-    Merge,
+    /// One cycle: finds out where the first lane lies.
+    Locate,
+    /// One cycle: begins, if there is such a word or section.
+    Begin,
+    /// Reads lane after lane: the addressed one, all of the word that a write changes, or all of a section.
+    Lanes,
     /// Answers, and writes the word back if it was a write.
     Answer,
-    /// Begins a section, if it is one.
-    Begin,
-    /// Reads a section, lane after lane.
-    Check,
     /// The CRC is complete.
     Result,
 }
@@ -67,31 +61,34 @@ pub struct MemoryPort {
     pub bus_read: Signal<Out, Bit>,
     pub bus_write: Signal<Out, Bit>,
     pub bus_address: Wire<Out>,
+    pub bus_lane: Wire<Out>,
     pub bus_data: Wire<Out>,
     pub bus_word: Wire<In>,
     step: DFF<Step>,
     at_memory: Reg,
     at_pe: Reg,
+    at_check: Flag,
     at_lane: Reg,
-    at_last_lane: Reg,
+    at_end: Reg,
     exists: Flag,
     fits: Flag,
     word: Reg,
-    select: LaneSelect,
+    lane_word: Reg,
+    bytes: ByteMerge,
     merge: LaneMerge,
     crc_step: Crc32,
     state: Reg,
     // the addressed lane
-    chosen: Wire<Local>,
     lane_address: Wire<Local>,
     word_address: Wire<Local>,
     lane: Wire<Local>,
     depth: Wire<Local>,
     count: Wire<Local>,
     last_lane: Wire<Local>,
-    // the lane whose word is asked for (0), in the memory's output (1), on the bus (2), in `word` (3)
+    // the lane that is asked for (0), in the memory's output (1), on the bus (2), in `lane_word` (3)
     left: Reg,
     issuing: Flag,
+    opening: Flag,
     address_0: Reg,
     lane_0: Reg,
     ends_0: Signal<Local, Bit>,
@@ -154,21 +151,23 @@ impl MemoryPort {
             bus_read: Default::default(),
             bus_write: Default::default(),
             bus_address: Wire::new(address),
+            bus_lane: Wire::new(lane),
             bus_data: Wire::new(32 * lanes),
-            bus_word: Wire::new(32 * lanes),
+            bus_word: Wire::new(32),
             step: Default::default(),
             at_memory: Reg::new(3),
             at_pe: Reg::new(PE_BITS),
+            at_check: Flag::new(),
             at_lane: Reg::new(lane),
-            at_last_lane: Reg::new(lane),
+            at_end: Reg::new(lane),
             exists: Flag::new(),
             fits: Flag::new(),
             word: Reg::new(32 * lanes),
-            select: LaneSelect::new(32, lanes),
+            lane_word: Reg::new(32),
+            bytes: ByteMerge::default(),
             merge: LaneMerge::new(lanes),
             crc_step: Crc32::default(),
             state: Reg::new(32),
-            chosen: Wire::new(3),
             lane_address: Wire::new(LANE_ADDRESS_BITS),
             word_address: Wire::new(LANE_ADDRESS_BITS),
             lane: Wire::new(lane),
@@ -177,6 +176,7 @@ impl MemoryPort {
             last_lane: Wire::new(lane),
             left: Reg::new(32),
             issuing: Flag::new(),
+            opening: Flag::new(),
             address_0: Reg::new(address),
             lane_0: Reg::new(lane),
             ends_0: Default::default(),
@@ -205,8 +205,8 @@ impl MemoryPort {
 impl Logic for MemoryPort {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, step, at_memory, at_pe, at_lane, at_last_lane, exists, fits, word, state, left, issuing, address_0, lane_0);
-        dff_setup!(self, clock, valid_1, lane_1, last_1, valid_2, lane_2, last_2, valid_3, lane_3, last_3);
+        dff_setup!(self, clock, step, at_memory, at_pe, at_check, at_lane, at_end, exists, fits, word, lane_word, state, left, issuing, opening);
+        dff_setup!(self, clock, address_0, lane_0, valid_1, lane_1, last_1, valid_2, lane_2, last_2, valid_3, lane_3, last_3);
         self.ack.next = false;
         self.range_error.next = false;
         self.refused.next = false;
@@ -216,9 +216,14 @@ impl Logic for MemoryPort {
         self.bus_write.next = false;
 
         // where the addressed lane lies
-        self.chosen.next = self.memory.val();
-        if self.check.val() {
-            self.chosen.next = self.check_memory.val();
+        if self.step.q.val() == Step::Idle {
+            self.at_check.d.next = self.check.val();
+            self.at_memory.d.next = self.memory.val();
+            self.at_pe.d.next = self.pe.val();
+            if self.check.val() {
+                self.at_memory.d.next = self.check_memory.val();
+                self.at_pe.d.next = self.check_pe.val();
+            }
         }
         self.lane_address.next =
             (bit_cast_to(self.page.val(), LANE_ADDRESS_BITS) << self._offset) | bit_cast_to(self.offset.val(), LANE_ADDRESS_BITS);
@@ -228,7 +233,7 @@ impl Logic for MemoryPort {
         self.count.next = self.pes.val();
         self.last_lane.next = 0.into();
         for k in 0..8 {
-            if self.chosen.val() == k.index() {
+            if self.at_memory.q.val() == k.index() {
                 self.word_address.next = self.lane_address.val() >> self.shifts[k].val();
                 self.lane.next = (self.lane_address.val() & self.masks[k].val()).get_bits::<Fit>(0);
                 self.depth.next = self.depths[k].val();
@@ -238,123 +243,119 @@ impl Logic for MemoryPort {
                 self.last_lane.next = self.last_lanes[k].val();
             }
         }
-        if self.step.q.val() == Step::Idle {
-            self.at_memory.d.next = self.chosen.val();
-            self.at_pe.d.next = self.pe.val();
+        if self.step.q.val() == Step::Locate {
             self.at_lane.d.next = self.lane.val();
-            self.at_last_lane.d.next = self.last_lane.val();
+            self.at_end.d.next = self.last_lane.val();
+            self.lane_0.d.next = 0.into();
+            self.left.d.next = 1.into();
             self.exists.d.next =
-                (self.word_address.val() < self.depth.val()) & (bit_cast_to(self.pe.val(), PE_COUNT_BITS) < self.count.val());
+                (self.word_address.val() < self.depth.val()) & (bit_cast_to(self.at_pe.q.val(), PE_COUNT_BITS) < self.count.val());
             self.fits.d.next = (self.check_words.val() != 0) & (self.check_words.val() <= bit_cast_to(self.depth.val(), 32));
             self.address_0.d.next = bit_cast_to(self.word_address.val(), self._address);
-            self.left.d.next = self.check_words.val();
-            self.lane_0.d.next = 0.into();
+            self.opening.d.next = true;
             self.state.d.next = self.all_ones.val();
-            if self.check.val() {
-                self.at_pe.d.next = self.check_pe.val();
+            if self.at_check.q.val() {
                 self.address_0.d.next = 0.into();
+                self.left.d.next = self.check_words.val();
+            } else if !self.write.val() {
+                self.lane_0.d.next = self.lane.val();
+                self.at_end.d.next = self.lane.val();
             }
         }
         self.bus_memory.next = self.at_memory.q.val();
         self.bus_pe.next = self.at_pe.q.val();
         self.bus_address.next = self.address_0.q.val();
 
-        // a lane is read; a write replaces some of its bytes
-        self.select.word.next = self.word.q.val();
-        self.select.lane.next = self.at_lane.q.val();
-        self.merge.word.next = self.word.q.val();
-        self.merge.lane.next = self.at_lane.q.val();
-        self.merge.data.next = self.data.val();
-        self.merge.strobe.next = self.strobe.val();
+        self.bus_lane.next = self.lane_1.q.val();
         self.bus_data.next = self.word.q.val();
-        self.read_data.next = self.select.field.val();
+        self.read_data.next = self.lane_word.q.val();
 
-        // a section goes through the CRC one lane a cycle, its words three cycles after they are asked for
-        self.ends_0.next = self.lane_0.q.val() == self.at_last_lane.q.val();
+        // one lane a cycle, there three cycles after it is asked for; a write replaces bytes of one of them
+        self.ends_0.next = self.lane_0.q.val() == self.at_end.q.val();
         self.valid_1.d.next = self.issuing.q.val();
         self.lane_1.d.next = self.lane_0.q.val();
         self.last_1.d.next = self.ends_0.val() & (self.left.q.val() == 1);
         self.valid_2.d.next = self.valid_1.q.val();
         self.lane_2.d.next = self.lane_1.q.val();
         self.last_2.d.next = self.last_1.q.val();
+        self.lane_word.d.next = self.lane_word.q.val();
+        if self.valid_2.q.val() {
+            self.lane_word.d.next = self.bus_word.val();
+        }
         self.valid_3.d.next = self.valid_2.q.val();
         self.lane_3.d.next = self.lane_2.q.val();
         self.last_3.d.next = self.last_2.q.val();
+        self.bytes.old.next = self.lane_word.q.val();
+        self.bytes.data.next = self.data.val();
+        self.bytes.strobe.next = self.strobe.val();
+        self.merge.word.next = self.word.q.val();
+        self.merge.lane.next = self.lane_3.q.val();
+        self.merge.data.next = self.lane_word.q.val();
+        if self.lane_3.q.val() == self.at_lane.q.val() {
+            self.merge.data.next = self.bytes.merged.val();
+        }
+        if self.valid_3.q.val() {
+            self.word.d.next = self.merge.merged.val();
+        }
         self.crc_step.state.next = self.state.q.val();
-        self.crc_step.word.next = self.select.field.val();
+        self.crc_step.word.next = self.lane_word.q.val();
         self.crc.next = !self.state.q.val();
 
         match self.step.q.val() {
             Step::Idle => {
-                if self.check.val() {
-                    self.step.d.next = Step::Begin;
-                } else if self.request.val() {
-                    self.step.d.next = Step::Read;
+                if self.check.val() | self.request.val() {
+                    self.step.d.next = Step::Locate;
                 }
             }
-            Step::Read => {
-                if self.exists.q.val() {
-                    self.bus_read.next = true;
-                    self.step.d.next = Step::Wait;
-                } else {
+            Step::Locate => {
+                self.checking.next = self.at_check.q.val();
+                self.step.d.next = Step::Begin;
+            }
+            Step::Begin => {
+                self.checking.next = self.at_check.q.val();
+                self.step.d.next = Step::Lanes;
+                self.issuing.d.next = true;
+                if self.at_check.q.val() & !self.fits.q.val() {
+                    self.refused.next = true;
+                    self.step.d.next = Step::Idle;
+                    self.issuing.d.next = false;
+                }
+                if !self.at_check.q.val() & !self.exists.q.val() {
                     self.ack.next = true;
                     self.range_error.next = true;
                     self.step.d.next = Step::Idle;
+                    self.issuing.d.next = false;
                 }
             }
-            Step::Wait => {
-                self.step.d.next = Step::Capture;
-            }
-            Step::Capture => {
-                self.word.d.next = self.bus_word.val();
-                self.step.d.next = Step::Merge;
-            }
-            Step::Merge => {
-                if self.write.val() {
-                    self.word.d.next = self.merge.merged.val();
+            Step::Lanes => {
+                self.checking.next = self.at_check.q.val();
+                self.bus_read.next = self.issuing.q.val() & self.opening.q.val();
+                if self.issuing.q.val() {
+                    self.opening.d.next = self.ends_0.val();
+                    self.lane_0.d.next = self.lane_0.q.val() + 1;
+                    if self.ends_0.val() {
+                        self.lane_0.d.next = 0.into();
+                        self.left.d.next = self.left.q.val() - 1;
+                        self.issuing.d.next = self.left.q.val() != 1;
+                    }
+                    if self.ends_0.val() & self.at_check.q.val() {
+                        self.address_0.d.next = self.address_0.q.val() + 1;
+                    }
                 }
-                self.step.d.next = Step::Answer;
+                if self.valid_3.q.val() {
+                    self.state.d.next = self.crc_step.result.val();
+                    if self.last_3.q.val() {
+                        self.step.d.next = Step::Answer;
+                        if self.at_check.q.val() {
+                            self.step.d.next = Step::Result;
+                        }
+                    }
+                }
             }
             Step::Answer => {
                 self.bus_write.next = self.write.val();
                 self.ack.next = true;
                 self.step.d.next = Step::Idle;
-            }
-            Step::Begin => {
-                self.checking.next = true;
-                self.step.d.next = Step::Check;
-                self.issuing.d.next = true;
-                if !self.fits.q.val() | self.stop.val() {
-                    self.refused.next = !self.fits.q.val();
-                    self.step.d.next = Step::Idle;
-                    self.issuing.d.next = false;
-                }
-            }
-            Step::Check => {
-                self.checking.next = true;
-                self.bus_read.next = self.issuing.q.val() & (self.lane_0.q.val() == 0);
-                if self.issuing.q.val() {
-                    self.lane_0.d.next = self.lane_0.q.val() + 1;
-                    if self.ends_0.val() {
-                        self.lane_0.d.next = 0.into();
-                        self.address_0.d.next = self.address_0.q.val() + 1;
-                        self.left.d.next = self.left.q.val() - 1;
-                        self.issuing.d.next = self.left.q.val() != 1;
-                    }
-                }
-                if self.valid_2.q.val() & (self.lane_2.q.val() == 0) {
-                    self.word.d.next = self.bus_word.val();
-                }
-                self.select.lane.next = self.lane_3.q.val();
-                if self.valid_3.q.val() {
-                    self.state.d.next = self.crc_step.result.val();
-                    if self.last_3.q.val() {
-                        self.step.d.next = Step::Result;
-                    }
-                }
-                if self.stop.val() {
-                    self.step.d.next = Step::Idle;
-                }
             }
             Step::Result => {
                 self.checking.next = true;
@@ -362,7 +363,12 @@ impl Logic for MemoryPort {
                 self.step.d.next = Step::Idle;
             }
         }
-        if (self.step.q.val() != Step::Check) | self.reset.val() {
+        if self.stop.val() & self.at_check.q.val() & (self.step.q.val() != Step::Idle) {
+            self.refused.next = false;
+            self.step.d.next = Step::Idle;
+            self.issuing.d.next = false;
+        }
+        if (self.step.q.val() != Step::Lanes) | self.reset.val() {
             self.valid_1.d.next = false;
             self.valid_2.d.next = false;
             self.valid_3.d.next = false;
@@ -379,8 +385,8 @@ impl Logic for MemoryPort {
             .doc(
                 "Memory port: one lane of one memory for the host, or a section through the CRC.\n\
                  \n\
-                 request holds until ack. A read answers with the lane; a write reads the word, replaces the bytes that\n\
-                 strobe names and writes it back. A lane beyond the memory, or a PE that does not exist, is\n\
+                 request holds until ack. A read answers with the lane; a write reads the word, lane by lane, replaces the\n\
+                 bytes that strobe names and writes it back. A lane beyond the memory, or a PE that does not exist, is\n\
                  answered with range_error and touches nothing. check reads check_words words of a memory and\n\
                  gives their CRC-32 with checked; a length of zero or beyond the memory is refused. stop ends it.",
             )

@@ -14,11 +14,6 @@ use crate::spmv::Widths;
 use lacuna_compress::spec::layout::memory_address_bits;
 use lacuna_compress::spec::{Arch, MemoryKind};
 
-/// 32-bit lanes of the widest memory's window word.
-pub fn host_lanes(arch: &Arch) -> usize {
-    MemoryKind::ALL.into_iter().filter(|k| k.depth(arch) > 0).map(|k| k.window_lanes(arch)).max().unwrap_or(1)
-}
-
 /// Bits that address any memory, the layer table included.
 pub fn bus_address_bits(arch: &Arch) -> usize {
     Widths::of(arch).host_address.max(memory_address_bits(MemoryKind::Layers, arch))

@@ -1,8 +1,9 @@
 //! The host port as a whole: bus, register file and memory port.
 
-use super::{bus_address_bits, host_lanes, AxiLite, MemoryPort, Registers};
+use super::{bus_address_bits, AxiLite, MemoryPort, Registers};
 use crate::signal::*;
-use crate::spmv::{PE_BITS, PE_COUNT_BITS};
+use crate::spmv::{host_lanes, PE_BITS, PE_COUNT_BITS};
+use lacuna_compress::spec::arch::address_bits;
 use lacuna_compress::spec::registers::ADDRESS_BITS;
 use lacuna_compress::spec::Arch;
 
@@ -63,6 +64,7 @@ pub struct HostPort {
     pub bus_write: Signal<Out, Bit>,
     pub bus_address: Wire<Out>,
     pub bus_data: Wire<Out>,
+    pub bus_lane: Wire<Out>,
     pub bus_word: Wire<In>,
     axi_lite: AxiLite,
     registers: Registers,
@@ -128,7 +130,8 @@ impl HostPort {
             bus_write: Default::default(),
             bus_address: Wire::new(bus_address_bits(arch)),
             bus_data: Wire::new(32 * lanes),
-            bus_word: Wire::new(32 * lanes),
+            bus_lane: Wire::new(address_bits(lanes)),
+            bus_word: Wire::new(32),
             axi_lite: AxiLite::default(),
             registers: Registers::new(arch),
             memory_port: MemoryPort::new(arch),
@@ -228,6 +231,7 @@ impl Logic for HostPort {
         self.bus_write.next = self.memory_port.bus_write.val();
         self.bus_address.next = self.memory_port.bus_address.val();
         self.bus_data.next = self.memory_port.bus_data.val();
+        self.bus_lane.next = self.memory_port.bus_lane.val();
         self.memory_port.bus_word.next = self.bus_word.val();
         self.unused.next = self.axi_lite.address.val().any();
     }

@@ -15,6 +15,10 @@ pub struct LaneSelect {
 }
 
 impl LaneSelect {
+    /// The 32-bit lanes of a word of `width` bits in the host's window.
+    pub fn of_word(width: usize) -> LaneSelect {
+        LaneSelect::new(32, width.div_ceil(32).next_power_of_two())
+    }
     /// `lanes` fields of `width` bits.
     pub fn new(width: usize, lanes: usize) -> LaneSelect {
         LaneSelect {
@@ -39,13 +43,12 @@ impl Logic for LaneSelect {
     }
 }
 
-/// `lane_merge.v`: a word with some bytes of one 32-bit lane replaced.
+/// `lane_merge.v`: a word with one 32-bit lane replaced.
 #[derive(LogicBlock)]
 pub struct LaneMerge {
     pub word: Wire<In>,
     pub lane: Wire<In>,
     pub data: Wire<In>,
-    pub strobe: Wire<In>,
     pub merged: Wire<Out>,
     _lanes: usize,
 }
@@ -57,7 +60,6 @@ impl LaneMerge {
             word: Wire::new(32 * lanes),
             lane: Wire::new(address_bits(lanes)),
             data: Wire::new(32),
-            strobe: Wire::new(4),
             merged: Wire::new(32 * lanes),
             _lanes: lanes,
         }

@@ -39,11 +39,45 @@ module requantize #(
             assign second = stored;
         end
     endgenerate
-    // then by what is left
+    // then by multiples of 4, then by what is left; bits that a shift leaves above 16 must all be the sign
     wire negative = second[LOW+1];
     wire beyond = second[LOW];
-    wire [LOW+14:0] unused_top = {{15{negative}}, second[LOW-1:0]} >> shift[3:0];
-    wire fits = !beyond && (unused_top[LOW-1:15] == {(LOW-15){negative}});
-    wire [15:0] limited = fits ? unused_top[15:0] : {negative, {15{!negative}}};
+    wire [LOW-1:0] differs = second[LOW-1:0] ^ {LOW{negative}};
+    reg [18:0] by_fours;
+    reg beyond_fours;
+    always @* begin
+        case (shift[3:2])
+            2'd0: by_fours = second[18:0];
+            2'd1: by_fours = second[22:4];
+            2'd2: by_fours = second[26:8];
+            default: by_fours = second[30:12];
+        endcase
+        case (shift[3:2])
+            2'd0: beyond_fours = |differs[30:19];
+            2'd1: beyond_fours = |differs[30:23];
+            2'd2: beyond_fours = |differs[30:27];
+            default: beyond_fours = 1'b0;
+        endcase
+    end
+    wire [18:15] differs_fours = by_fours[18:15] ^ {4{negative}};
+    reg [15:0] shifted;
+    reg beyond_ones;
+    always @* begin
+        case (shift[1:0])
+            2'd0: shifted = by_fours[15:0];
+            2'd1: shifted = by_fours[16:1];
+            2'd2: shifted = by_fours[17:2];
+            default: shifted = by_fours[18:3];
+        endcase
+        case (shift[1:0])
+            2'd0: beyond_ones = |differs_fours[18:15];
+            2'd1: beyond_ones = |differs_fours[18:16];
+            2'd2: beyond_ones = |differs_fours[18:17];
+            default: beyond_ones = differs_fours[18];
+        endcase
+    end
+    wire fits = !(beyond || beyond_fours || beyond_ones);
+    wire unused_low = |differs[18:0];
+    wire [15:0] limited = fits ? shifted : {negative, {15{!negative}}};
     assign act = (relu && negative) ? 16'd0 : limited;
 endmodule

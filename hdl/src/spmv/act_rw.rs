@@ -40,7 +40,11 @@ pub struct ActRw {
     act_b: Vec<Memory>,
     waiting: Flag,
     current: Reg,
+    // a stored word: the activation, and above it whether it is not zero, so that nothing has to find that out behind the memory
+    incoming: Wire<Local>,
+    stored: Wire<Local>,
     fetched: Wire<Local>,
+    _nonzero: usize,
     _conv: usize,
     _plain: usize,
     _act: usize,
@@ -51,7 +55,7 @@ impl ActRw {
     pub fn new(arch: &Arch) -> ActRw {
         let w = Widths::of(arch);
         let conv = usize::from(arch.conv);
-        let memory = |depth| Memory::new(Style::Block, ACT_BITS, depth, None);
+        let memory = |depth| Memory::new(Style::Block, ACT_BITS + 1, depth, None);
         ActRw {
             clock: Default::default(),
             clear: Default::default(),
@@ -84,7 +88,10 @@ impl ActRw {
             act_b: (0..conv).map(|_| memory(arch.act_depth)).collect(),
             waiting: Flag::new(),
             current: Reg::new(ACT_BITS),
-            fetched: Wire::new(ACT_BITS),
+            incoming: Wire::new(ACT_BITS),
+            stored: Wire::new(ACT_BITS + 1),
+            fetched: Wire::new(ACT_BITS + 1),
+            _nonzero: ACT_BITS,
             _conv: conv,
             _plain: 1 - conv,
             _act: w.act,
@@ -97,6 +104,12 @@ impl Logic for ActRw {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, waiting, current);
+        self.incoming.next = self.host_data.val();
+        if self.write.val() {
+            self.incoming.next = self.write_act.val();
+        }
+        self.stored.next = bit_cast_to(self.incoming.val(), &self.stored.next)
+            | (bit_cast_bit(self.incoming.val().any(), &self.stored.next) << self._nonzero);
         for p in 0..(self._plain) {
             self.both[p].clock.next = self.clock.val();
             self.both[p].read_enable.next = self.scan_read.val() | self.host_read_a.val() | self.host_read_b.val();
@@ -109,15 +122,14 @@ impl Logic for ActRw {
             self.both[p].write_enable.next = self.write.val() | self.host_write_a.val() | self.host_write_b.val();
             self.both[p].write_address.next =
                 bit_cast_to(self.host_address.val(), self._both) | (bit_cast_bit(self.host_write_b.val(), self._both) << self._act);
-            self.both[p].write_data.next = self.host_data.val();
+            self.both[p].write_data.next = self.stored.val();
             if self.write.val() {
                 self.both[p].write_address.next =
                     bit_cast_to(self.write_row.val(), self._both) | (bit_cast_bit(!self.source_b.val(), self._both) << self._act);
-                self.both[p].write_data.next = self.write_act.val();
             }
             self.fetched.next = self.both[p].read_data.val();
-            self.host_a.next = self.both[p].read_data.val();
-            self.host_b.next = self.both[p].read_data.val();
+            self.host_a.next = self.both[p].read_data.val().get_bits::<Fit>(0);
+            self.host_b.next = self.both[p].read_data.val().get_bits::<Fit>(0);
         }
         for c in 0..(self._conv) {
             self.act_a[c].clock.next = self.clock.val();
@@ -126,11 +138,11 @@ impl Logic for ActRw {
             self.act_b[c].read_enable.next = (self.scan_read.val() & self.source_b.val()) | self.host_read_b.val();
             self.act_a[c].read_address.next = self.scan_row.val();
             self.act_b[c].read_address.next = self.scan_row.val();
-            self.old[c].next = self.act_b[c].read_data.val();
+            self.old[c].next = self.act_b[c].read_data.val().get_bits::<Fit>(0);
             if self.source_b.val() {
                 self.act_a[c].read_enable.next = self.old_read[c].val() | self.host_read_a.val();
                 self.act_a[c].read_address.next = self.old_row[c].val();
-                self.old[c].next = self.act_a[c].read_data.val();
+                self.old[c].next = self.act_a[c].read_data.val().get_bits::<Fit>(0);
             } else {
                 self.act_b[c].read_enable.next = self.old_read[c].val() | self.host_read_b.val();
                 self.act_b[c].read_address.next = self.old_row[c].val();
@@ -145,24 +157,22 @@ impl Logic for ActRw {
             self.act_b[c].write_enable.next = (self.write.val() & !self.source_b.val()) | self.host_write_b.val();
             self.act_a[c].write_address.next = self.host_address.val();
             self.act_b[c].write_address.next = self.host_address.val();
-            self.act_a[c].write_data.next = self.host_data.val();
-            self.act_b[c].write_data.next = self.host_data.val();
+            self.act_a[c].write_data.next = self.stored.val();
+            self.act_b[c].write_data.next = self.stored.val();
             if self.write.val() {
                 self.act_a[c].write_address.next = self.write_row.val();
                 self.act_b[c].write_address.next = self.write_row.val();
-                self.act_a[c].write_data.next = self.write_act.val();
-                self.act_b[c].write_data.next = self.write_act.val();
             }
             self.fetched.next = self.act_a[c].read_data.val();
             if self.source_b.val() {
                 self.fetched.next = self.act_b[c].read_data.val();
             }
-            self.host_a.next = self.act_a[c].read_data.val();
-            self.host_b.next = self.act_b[c].read_data.val();
+            self.host_a.next = self.act_a[c].read_data.val().get_bits::<Fit>(0);
+            self.host_b.next = self.act_b[c].read_data.val().get_bits::<Fit>(0);
         }
         if self.load.val() {
-            self.current.d.next = self.fetched.val();
-            self.waiting.d.next = self.fetched.val().any() & (bit_cast_to(self.pe.val(), &self.load_lanes.val()) < self.load_lanes.val());
+            self.current.d.next = bit_cast_slice(self.fetched.val(), 0, ACT_BITS);
+            self.waiting.d.next = self.fetched.val().get_bit(self._nonzero) & (bit_cast_to(self.pe.val(), &self.load_lanes.val()) < self.load_lanes.val());
         } else if self.take.val() & (self.take_lane.val() == self.pe.val()) {
             self.waiting.d.next = false;
         }
@@ -182,8 +192,8 @@ impl Logic for ActRw {
              write stores a result in the other buffer. The host's accesses come only while nothing else does.",
         );
         if self._conv == 0 {
-            return meta.value("_act", self._act).into_timing();
+            return meta.value("_act", self._act).value("_nonzero", self._nonzero).into_timing();
         }
-        meta.doc("old_read reads word old_row of the other buffer; old holds it from the next cycle on.").into_timing()
+        meta.doc("old_read reads word old_row of the other buffer; old holds it from the next cycle on.").value("_nonzero", self._nonzero).into_timing()
     }
 }

@@ -56,6 +56,8 @@ pub struct Widths {
     pub host_address: usize,
     /// Any word of a memory of a PE; of an accelerator of the ESE kind, of any memory.
     pub host_data: usize,
+    /// The number of a 32-bit lane of any word that the host reads.
+    pub host_lane: usize,
 }
 
 impl Widths {
@@ -77,6 +79,12 @@ impl Widths {
             layer: address_bits(arch.max_layers),
             host_address: kinds().map(address).max().unwrap_or(1),
             host_data: kinds().map(|k| k.width(arch)).max().unwrap_or(1),
+            host_lane: address_bits(host_lanes(arch)),
         }
     }
+}
+
+/// 32-bit lanes of the widest memory's window word.
+pub fn host_lanes(arch: &Arch) -> usize {
+    MemoryKind::ALL.into_iter().filter(|k| k.depth(arch) > 0).map(|k| k.window_lanes(arch)).max().unwrap_or(1)
 }

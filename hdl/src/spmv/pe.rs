@@ -5,9 +5,10 @@ use super::arithm::Arithm;
 use super::ptr_read::PtrRead;
 use super::spmat_read::SpmatRead;
 use super::{Widths, PE_BITS, PE_COUNT_BITS, ROW_BITS};
-use crate::prim::ColumnQueue;
+use crate::prim::{ColumnQueue, LaneSelect};
 use crate::signal::*;
 use lacuna_compress::spec::arch::{Arch, ACT_BITS};
+use lacuna_compress::spec::MemoryKind;
 
 #[derive(LogicBlock)]
 pub struct Pe {
@@ -46,6 +47,7 @@ pub struct Pe {
     pub host_write: Signal<In, Bit>,
     pub host_address: Wire<In>,
     pub host_data: Wire<In>,
+    pub host_lane: Wire<In>,
     pub host_word: Wire<Out>,
     act_rw: ActRw,
     ptr_read: PtrRead,
@@ -55,6 +57,8 @@ pub struct Pe {
     selected: Signal<Local, Bit>,
     read: Signal<Local, Bit>,
     write: Signal<Local, Bit>,
+    entries_lane: LaneSelect,
+    bias_lane: LaneSelect,
     word: Reg,
     unused_host: Signal<Local, Bit>,
     _number: usize,
@@ -97,7 +101,8 @@ impl Pe {
             host_write: Default::default(),
             host_address: Wire::new(w.host_address),
             host_data: Wire::new(w.host_data),
-            host_word: Wire::new(w.host_data),
+            host_lane: Wire::new(w.host_lane),
+            host_word: Wire::new(32),
             act_rw: ActRw::new(arch),
             ptr_read: PtrRead::new(arch, w.value),
             queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), w.value, w.turn),
@@ -106,7 +111,9 @@ impl Pe {
             selected: Default::default(),
             read: Default::default(),
             write: Default::default(),
-            word: Reg::new(w.host_data),
+            entries_lane: LaneSelect::of_word(MemoryKind::Spmat.width(arch)),
+            bias_lane: LaneSelect::of_word(MemoryKind::Bias.width(arch)),
+            word: Reg::new(32),
             unused_host: Default::default(),
             _number: number,
             _conv: usize::from(arch.conv),
@@ -128,6 +135,7 @@ impl Pe {
             &mut self.act,
             &mut self.host_pe,
             &mut self.host_memory,
+            &mut self.host_lane,
             &mut self.host_address,
             &mut self.host_data,
         ];
@@ -249,13 +257,17 @@ impl Logic for Pe {
         self.arithm.host_codebook_data.next = bit_cast_to(self.host_data.val(), &self.arithm.host_codebook_data.next);
         self.act_rw.host_data.next = bit_cast_to(self.host_data.val(), &self.act_rw.host_data.next);
         self.host_word.next = self.word.q.val();
+        self.entries_lane.word.next = bit_cast_to(self.spmat_read.host_word.val(), &self.entries_lane.word.next);
+        self.entries_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.entries_lane.lane.next);
+        self.bias_lane.word.next = bit_cast_to(self.arithm.host_bias.val(), &self.bias_lane.word.next);
+        self.bias_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.bias_lane.lane.next);
         self.word.d.next = 0.into();
         if self.selected.val() {
             match self.host_memory.val().index() {
-                0 => self.word.d.next = bit_cast_to(self.spmat_read.host_word.val(), &self.word.d.next),
+                0 => self.word.d.next = self.entries_lane.field.val(),
                 1 => self.word.d.next = bit_cast_to(self.ptr_read.host_even.val(), &self.word.d.next),
                 2 => self.word.d.next = bit_cast_to(self.ptr_read.host_odd.val(), &self.word.d.next),
-                3 => self.word.d.next = bit_cast_to(self.arithm.host_bias.val(), &self.word.d.next),
+                3 => self.word.d.next = self.bias_lane.field.val(),
                 4 => self.word.d.next = bit_cast_to(self.arithm.host_codebook.val(), &self.word.d.next),
                 5 => self.word.d.next = bit_cast_to(self.act_rw.host_a.val(), &self.word.d.next),
                 6 => self.word.d.next = bit_cast_to(self.act_rw.host_b.val(), &self.word.d.next),
@@ -272,7 +284,7 @@ impl Logic for Pe {
                  PE accepts. Columns then run through pointer read, queue, entry read and arithmetic; the token makes\n\
                  the accumulators activations of the other buffer, and done rises. begin_layer starts a layer, clear drops\n\
                  everything under way (accumulators keep what they hold: a discarded layer clears them).\n\
-                 The host reads (word two cycles later, as long as host_pe and host_memory stay) and writes words of\n\
+                 The host reads (word two cycles later, host_lane in between: its 32-bit lane; as long as host_pe and host_memory stay) and writes words of\n\
                  one memory while nothing else is under way.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")

@@ -44,6 +44,7 @@ pub struct PeArray {
     pub host_write: Signal<In, Bit>,
     pub host_address: Wire<In>,
     pub host_data: Wire<In>,
+    pub host_lane: Wire<In>,
     pub host_word: Wire<Out>,
     pe: Vec<Pe>,
     lnzd: Vec<LnzdNode>,
@@ -88,17 +89,18 @@ impl PeArray {
             host_write: Default::default(),
             host_address: Wire::new(w.host_address),
             host_data: Wire::new(w.host_data),
-            host_word: Wire::new(w.host_data),
+            host_lane: Wire::new(w.host_lane),
+            host_word: Wire::new(32),
             pe: (0..arch.pes).map(|number| Pe::new(arch, number)).collect(),
             lnzd: (0..nodes).map(|_| LnzdNode::default()).collect(),
-            gather: (0..nodes).map(|_| GatherNode::new(w.host_data)).collect(),
+            gather: (0..nodes).map(|_| GatherNode::new(32)).collect(),
             _levels: levels,
         }
     }
 }
 
 /// What every PE hears of the layer, the scan, the broadcast and the host.
-const HEARD: [&str; 24] = [
+const HEARD: [&str; 25] = [
     "clock",
     "clear",
     "begin_layer",
@@ -120,6 +122,7 @@ const HEARD: [&str; 24] = [
     "act",
     "host_pe",
     "host_memory",
+    "host_lane",
     "host_read",
     "host_write",
     "host_address",

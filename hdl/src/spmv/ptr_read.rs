@@ -50,7 +50,7 @@ pub struct PtrRead {
     value_2: Reg,
     start_2: Reg,
     stop_2: Reg,
-    nonempty_2: Flag,
+    nonempty: Signal<Local, Bit>,
     can_2: Signal<Local, Bit>,
     leave_2: Signal<Local, Bit>,
     _address: usize,
@@ -105,7 +105,7 @@ impl PtrRead {
             value_2: Reg::new(value),
             start_2: Reg::new(w.turn),
             stop_2: Reg::new(w.turn),
-            nonempty_2: Flag::new(),
+            nonempty: Default::default(),
             can_2: Default::default(),
             leave_2: Default::default(),
             _address: w.column - 1,
@@ -118,7 +118,7 @@ impl PtrRead {
 impl Logic for PtrRead {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, valid_1, token_1, odd_1, value_1, valid_2, token_2, value_2, start_2, stop_2, nonempty_2);
+        dff_setup!(self, clock, valid_1, token_1, odd_1, value_1, valid_2, token_2, value_2, start_2, stop_2);
         clock!(self, clock, ptr_even, ptr_odd);
         self.ptr_even.read_enable.next = self.broadcast.val() | self.host_read_even.val();
         self.ptr_odd.read_enable.next = self.broadcast.val() | self.host_read_odd.val();
@@ -140,7 +140,8 @@ impl Logic for PtrRead {
         self.host_even.next = self.ptr_even.read_data.val();
         self.host_odd.next = self.ptr_odd.read_data.val();
 
-        self.leave_2.next = self.valid_2.q.val() & (!self.nonempty_2.q.val() | self.room.val());
+        self.nonempty.next = self.token_2.q.val() | (self.start_2.q.val() != self.stop_2.q.val());
+        self.leave_2.next = self.valid_2.q.val() & (!self.nonempty.val() | self.room.val());
         self.can_2.next = !self.valid_2.q.val() | self.leave_2.val();
         self.leave_1.next = self.valid_1.q.val() & self.can_2.val();
         // from registers only: what leaves in this cycle would take this path through every PE
@@ -174,13 +175,12 @@ impl Logic for PtrRead {
                 self.start_2.d.next = 0.into();
                 self.stop_2.d.next = self.token_turns.val();
             }
-            self.nonempty_2.d.next = self.token_1.q.val() | (self.ptr_even.read_data.val() != self.ptr_odd.read_data.val());
         }
         if self.clear.val() {
             self.valid_1.d.next = false;
             self.valid_2.d.next = false;
         }
-        self.offer.next = self.valid_2.q.val() & self.nonempty_2.q.val();
+        self.offer.next = self.valid_2.q.val() & self.nonempty.val();
         self.busy.next = self.valid_1.q.val() | self.valid_2.q.val();
         self.out_token.next = self.token_2.q.val();
         self.out_value.next = self.value_2.q.val();
