@@ -222,7 +222,12 @@ impl Rig {
         self.set("host_read", 1);
         self.step();
         self.set("host_read", 0);
-        self.get_lanes("host_word")
+        let lanes = kind.window_lanes(&self.arch);
+        let lane = |number| {
+            self.set("host_lane", number as u64);
+            self.get("host_word") as u32
+        };
+        (0..lanes).map(lane).collect()
     }
 
     /// Every word of the PEs' memories: PE, memory, address, lanes.
