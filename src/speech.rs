@@ -4,7 +4,6 @@
 
 use crate::audio::{load_clip, Clip, Features, BASIC_LSTM_S, COEFFICIENTS, LABELS, LSTM_S};
 use crate::pipeline::recurrent::{compress, CompressedRecurrent, Steps};
-use crate::staged::Scratch;
 use crate::term;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::config::Config;
@@ -50,7 +49,7 @@ impl Bundled {
     /// Compiled as its configuration says.
     pub fn compress(&self) -> Result<CompressedRecurrent> {
         // models are read from files
-        let folder = Scratch::new(&std::env::temp_dir())?;
+        let folder = tempfile::tempdir()?;
         let path = |name: &str| folder.path().join(name);
         for (name, bytes) in self.files {
             std::fs::write(path(name), bytes).with_context(|| path(name).display().to_string())?;

@@ -3,11 +3,12 @@
 use anyhow::{bail, Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// Files under a temporary name. Dropped without [`Staged::commit`], they are gone.
 pub struct Staged {
     target: PathBuf,
-    scratch: Scratch,
+    scratch: TempDir,
 }
 
 impl Staged {
@@ -19,12 +20,12 @@ impl Staged {
         // next to the target, or above it: renaming works within a file system only
         let near = target.ancestors().skip(1).map(or_here).find(|a| a.is_dir()).unwrap_or(Path::new("."));
         let near = if target.is_dir() { target } else { near };
-        Ok(Staged { target: target.to_path_buf(), scratch: Scratch::new(near)? })
+        Ok(Staged { target: target.to_path_buf(), scratch: scratch(near)? })
     }
 
     /// Where to write.
     pub fn path(&self) -> &Path {
-        &self.scratch.0
+        self.scratch.path()
     }
 
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -55,33 +56,9 @@ fn or_here(path: &Path) -> &Path {
     }
 }
 
-/// A folder of this process's own, removed when dropped.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    pub fn new(parent: &Path) -> Result<Scratch> {
-        let mut attempt = 0u32;
-        loop {
-            let path = parent.join(format!(".lacuna-out-{}-{attempt}", std::process::id()));
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Scratch(path)),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && attempt < 1000 => attempt += 1,
-                Err(e) => return Err(e).with_context(|| parent.display().to_string()),
-            }
-        }
-    }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // nothing can be done about a folder that cannot be removed, and what was committed is complete
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// A folder of this process's own in a folder, removed when dropped.
+pub fn scratch(parent: &Path) -> Result<TempDir> {
+    tempfile::Builder::new().prefix(".lacuna-").tempdir_in(parent).with_context(|| parent.display().to_string())
 }
 
 /// Refuses an output file that could not be written, before the work starts.

@@ -16,42 +16,22 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 fn at<T>(path: &Path, result: std::io::Result<T>) -> Result<T, Error> {
     result.map_err(|source| Error::File { path: path.to_path_buf(), source })
 }
 
-/// A folder of this process's own inside `parent`, removed when dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    /// `target` is what an error names.
-    fn new(parent: &Path, target: &Path) -> Result<Scratch, Error> {
-        let mut attempt = 0;
-        loop {
-            let path = parent.join(format!(".lacuna-{}-{attempt}", std::process::id()));
-            match fs::create_dir(&path) {
-                Ok(()) => return Ok(Scratch(path)),
-                // of another thread, or left by a process that was killed
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && attempt < 1000 => attempt += 1,
-                Err(source) => return Err(Error::File { path: target.to_path_buf(), source }),
-            }
-        }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // nothing can be done about a folder that cannot be removed, and what was written is complete
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// A folder of this process's own inside `parent`, removed when dropped; `target` is what an error names.
+fn scratch(parent: &Path, target: &Path) -> Result<TempDir, Error> {
+    at(target, tempfile::Builder::new().prefix(".lacuna-").tempdir_in(parent))
 }
 
 /// Writes `bytes` to `path`: all of them, or no change. The folder must exist.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let scratch = Scratch::new(parent, path)?;
-    let temporary = scratch.0.join("file");
+    let scratch = scratch(parent, path)?;
+    let temporary = scratch.path().join("file");
     let mut file = at(path, fs::File::create(&temporary))?;
     at(path, file.write_all(bytes))?;
     at(path, file.sync_all())?;
@@ -92,18 +72,18 @@ pub fn file_name(section: Section, format: Format) -> String {
 /// Nothing gets its name before all are written. Returns the paths in checking order.
 pub fn write_image(folder: &Path, image: &MemoryImage, format: Format) -> Result<Vec<PathBuf>, Error> {
     at(folder, fs::create_dir_all(folder))?;
-    let scratch = Scratch::new(folder, folder)?;
+    let scratch = scratch(folder, folder)?;
     let mut names = vec![];
     for (section, words) in &image.sections {
         let name = file_name(*section, format);
-        let temporary = scratch.0.join(&name);
+        let temporary = scratch.path().join(&name);
         at(&folder.join(&name), fs::write(&temporary, format.render(words, section.kind().depth(&image.arch))))?;
         names.push(name);
     }
     let mut paths = vec![];
     for name in names {
         let path = folder.join(&name);
-        at(&path, fs::rename(scratch.0.join(&name), &path))?;
+        at(&path, fs::rename(scratch.path().join(&name), &path))?;
         paths.push(path);
     }
     Ok(paths)

@@ -59,9 +59,8 @@ pub fn run() -> Result<Outcome> {
 
 #[cfg(feature = "verilator")]
 fn build(compiled: &Compiled) -> Result<Option<Built>> {
-    use crate::staged::Scratch;
     use lacuna_sim::simulate::{library, Door, Options, Simulator};
-    let cache = Scratch::new(&std::env::temp_dir())?;
+    let cache = tempfile::tempdir()?;
     let options = Options { door: Door::Axi, cache: cache.path().to_path_buf(), ..Options::default() };
     let started = Instant::now();
     let design = generate(compiled.model.arch())?;

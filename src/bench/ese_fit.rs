@@ -6,7 +6,6 @@
 use super::ese_case::{network, Variant};
 use super::report::{rounded, Outcome, Row};
 use super::tools;
-use crate::staged::Scratch;
 use crate::term;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::spec::MemoryKind;
@@ -27,7 +26,7 @@ pub fn run() -> Result<Outcome> {
     let case = Variant::best(PES, 1, FIFO).compile(&network())?;
     let arch = case.compiled.model.arch();
     let design = generate(arch)?;
-    let folder = Scratch::new(&std::env::temp_dir())?;
+    let folder = tempfile::tempdir()?;
     let mut script = String::new();
     for module in &design.modules {
         let name = format!("{}.v", module.name);

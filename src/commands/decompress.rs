@@ -1,6 +1,6 @@
 //! `lacuna decompress`: a storage file becomes dense tensors again, or the bitstream that it was made of.
 
-use crate::staged::{self, Scratch};
+use crate::staged;
 use crate::term;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::bitstream;
@@ -47,7 +47,7 @@ pub fn run(args: &DecompressArgs) -> Result<ExitCode> {
 /// Tensor after tensor into a file that has its name only when it is whole; returns how many there are.
 fn dense(path: &Path, tensors: Reader<impl std::io::Read>) -> Result<usize> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let scratch = Scratch::new(folder)?;
+    let scratch = staged::scratch(folder)?;
     // the header comes first, and what it says is known last
     let (values, whole) = (scratch.path().join("values"), scratch.path().join("dense"));
     let mut out = BufWriter::new(File::create(&values)?);

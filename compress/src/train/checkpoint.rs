@@ -21,8 +21,6 @@ pub struct Header {
     /// The part of the training, such as `dense`, and its epochs that are done.
     pub part: String,
     pub epoch: usize,
-    /// The least error on what is held out so far.
-    pub best: Option<f64>,
     /// Figures that the loop wants back, by name.
     #[serde(default)]
     pub figures: BTreeMap<String, f64>,

@@ -75,8 +75,7 @@ impl State<'_> {
         let mut tensors = more;
         tensors.extend(self.best.iter().map(|(name, t)| (format!("best.{name}"), t.clone())));
         let (config, seed) = (self.hash.clone(), self.config.train.seed);
-        let best = self.passes.iter().map(|p| p.error).reduce(f64::min);
-        checkpoint::save(file, &Header { config, seed, part: part.to_string(), epoch, best, figures }, &tensors)
+        checkpoint::save(file, &Header { config, seed, part: part.to_string(), epoch, figures }, &tensors)
     }
 
     fn load(&mut self) -> Result<Option<Resumed>, Error> {

@@ -205,7 +205,9 @@ impl MemoryPort {
 impl Logic for MemoryPort {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, step, at_memory, at_pe, at_check, at_lane, at_end, exists, fits, word, lane_word, state, left, issuing, opening);
+        dff_setup!(
+            self, clock, step, at_memory, at_pe, at_check, at_lane, at_end, exists, fits, word, lane_word, state, left, issuing, opening
+        );
         dff_setup!(self, clock, address_0, lane_0, valid_1, lane_1, last_1, valid_2, lane_2, last_2, valid_3, lane_3, last_3);
         self.ack.next = false;
         self.range_error.next = false;

@@ -172,7 +172,8 @@ impl Logic for ActRw {
         }
         if self.load.val() {
             self.current.d.next = bit_cast_slice(self.fetched.val(), 0, ACT_BITS);
-            self.waiting.d.next = self.fetched.val().get_bit(self._nonzero) & (bit_cast_to(self.pe.val(), &self.load_lanes.val()) < self.load_lanes.val());
+            self.waiting.d.next =
+                self.fetched.val().get_bit(self._nonzero) & (bit_cast_to(self.pe.val(), &self.load_lanes.val()) < self.load_lanes.val());
         } else if self.take.val() & (self.take_lane.val() == self.pe.val()) {
             self.waiting.d.next = false;
         }
@@ -194,6 +195,8 @@ impl Logic for ActRw {
         if self._conv == 0 {
             return meta.value("_act", self._act).value("_nonzero", self._nonzero).into_timing();
         }
-        meta.doc("old_read reads word old_row of the other buffer; old holds it from the next cycle on.").value("_nonzero", self._nonzero).into_timing()
+        meta.doc("old_read reads word old_row of the other buffer; old holds it from the next cycle on.")
+            .value("_nonzero", self._nonzero)
+            .into_timing()
     }
 }

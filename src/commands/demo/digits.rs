@@ -4,7 +4,6 @@
 use super::DemoArgs;
 use crate::commands::{digits, simulate};
 use crate::inputs::{Answers, Job};
-use crate::staged::Scratch;
 use crate::term;
 use anyhow::{Context, Result};
 use lacuna_compress::error::grouped;
@@ -102,7 +101,7 @@ pub fn run(args: &DemoArgs, network: &Bundled) -> Result<ExitCode> {
 fn bundled(container: &[u8], limit: usize) -> Result<(Job, Vec<Vec<u8>>)> {
     let model = Model::from_container(container).context("the bundled container")?;
     // samples are read from files
-    let folder = Scratch::new(&std::env::temp_dir())?;
+    let folder = tempfile::tempdir()?;
     let (images, labels) = (folder.path().join("images.gz"), folder.path().join("labels.gz"));
     std::fs::write(&images, IMAGES).with_context(|| images.display().to_string())?;
     std::fs::write(&labels, LABELS).with_context(|| labels.display().to_string())?;
