@@ -4,7 +4,11 @@ use crate::eie::Eie;
 use crate::ese::Ese;
 use crate::signal::*;
 use crate::verilog::{write, Module, WriteError};
+use crate::wire::{UartTop, LEAST_DIVIDER};
 use lacuna_compress::spec::{Arch, ArchError};
+
+/// Name of the top module with a serial line.
+pub const UART_TOP: &str = "lacuna_uart";
 
 /// Name of the top module of an architecture.
 pub fn top_name(arch: &Arch) -> &'static str {
@@ -37,6 +41,8 @@ pub struct Design {
 pub enum GenerateError {
     #[error(transparent)]
     Arch(#[from] ArchError),
+    #[error("the serial line: found {found} clock cycles a bit, expected at least {LEAST_DIVIDER}; a slower line or a faster clock")]
+    Divider { found: usize },
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -48,6 +54,15 @@ pub fn generate(arch: &Arch) -> Result<Design, GenerateError> {
         None => design(Eie::new(arch), top_name(arch)),
         Some(ese) => design(Ese::new(arch, ese), top_name(arch)),
     }
+}
+
+/// The accelerator behind a serial line with `divider` cycles a bit.
+pub fn generate_uart(arch: &Arch, divider: usize) -> Result<Design, GenerateError> {
+    arch.validate()?;
+    if divider < LEAST_DIVIDER {
+        return Err(GenerateError::Divider { found: divider });
+    }
+    design(UartTop::new(arch, divider), UART_TOP)
 }
 
 fn design(mut top: impl Block, name: &str) -> Result<Design, GenerateError> {

@@ -2,7 +2,7 @@
 //!
 //! Blocks are rust-hdl blocks over the signals of [`signal`]; [`verilog`] writes them as one file per module.
 //! [`prim`] holds the leaves written by hand, [`spmv`] the engine that datapaths share, [`eie`] and [`ese`] a datapath each,
-//! [`host`] the way in. [`generate`] is what other crates call.
+//! [`host`] the way in, [`wire`] a serial line before it. [`generate`] is what other crates call.
 
 pub mod eie;
 pub mod ese;
@@ -12,5 +12,6 @@ pub mod prim;
 pub mod signal;
 pub mod spmv;
 pub mod verilog;
+pub mod wire;
 
-pub use generate::{generate, Design, GenerateError, Port};
+pub use generate::{generate, generate_uart, Design, GenerateError, Port};

@@ -16,6 +16,7 @@ pub mod lut;
 pub mod program;
 pub mod registers;
 pub mod walk;
+pub mod wire;
 
 pub use arch::{Arch, ArchError, Ese, WeightForm};
 pub use entry::Entry;

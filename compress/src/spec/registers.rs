@@ -31,6 +31,8 @@ pub const ADDRESS_BITS: usize = 21;
 pub const WINDOW: u32 = 1 << 20;
 /// Bytes of the memory window.
 pub const WINDOW_BYTES: u32 = 1 << 20;
+/// First byte of the registers that the serial line's bridge has of its own ([`WIRE_REGISTERS`]).
+pub const WIRE: u32 = 1 << ADDRESS_BITS;
 /// What `ID` reads: "LACU".
 pub const ID_VALUE: u32 = 0x4c41_4355;
 
@@ -81,6 +83,16 @@ registers! {
     STALL_DATA      0x68 ReadOnly   "of these, cycles in which a broadcast waited for results of the element-wise part"
     STALL_OUTPUT    0x6c ReadOnly   "of these, cycles in which results waited for room in the output buffer"
     BAD_VECTORS     0x70 ClearOnes  "bit c: a vector of channel c ended short or long"
+}
+
+registers! {
+    /// The streams of an accelerator of the ESE kind behind the serial line's bridge. STREAM_IN and STREAM_OUT are windows
+    /// of 1,024 words: a write to any word of the first sends a beat, word n of the second is the n-th beat that waits.
+    WIRE_REGISTERS
+    STREAM_WAITING  0x200000 ReadOnly   "beats of the output stream that wait to be read"
+    STREAM_DROP     0x200004 Command    "bits 9:0: so many of them are done with"
+    STREAM_IN       0x201000 Command    "a beat for the input stream: bits 15:0 TDATA, bit 16 TUSER, bit 17 TLAST, bits 22:18 TDEST; refused if it is not taken within 65,536 cycles"
+    STREAM_OUT      0x202000 ReadOnly   "a beat of the output stream: bits 15:0 TDATA, bit 17 TLAST, bits 22:18 TDEST"
 }
 
 /// Every register of an accelerator, by address.

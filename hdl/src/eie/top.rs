@@ -299,8 +299,8 @@ impl Logic for Eie {
                  PRELOAD: the memories start as the files IMAGE followed by the memory's name (pe3_spmat.mem, ...) say,\n\
                  and count as checked; else the host writes them and has them checked.",
             )
-            .parameter("PRELOAD", "0", "")
-            .parameter("IMAGE", "\"./\"", "")
+            .parameter("PRELOAD", "0", "PRELOAD")
+            .parameter("IMAGE", "\"./\"", "IMAGE")
             .value("_last", self._last)
             .value("_relu", self._relu)
             .into_timing()

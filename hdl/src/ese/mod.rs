@@ -22,5 +22,5 @@ pub use control::Control;
 pub use drain::Drain;
 pub use mac_lane::MacLane;
 pub use pe::EsePe;
-pub use stream_out::StreamOut;
+pub use stream_out::{StreamOut, DEST_BITS};
 pub use top::Ese;
