@@ -1,6 +1,8 @@
 //! The command line: which subcommands there are, and which code they exit with.
 
 use crate::bench::{self, BenchArgs};
+use crate::commands::board_sim::BoardSimArgs;
+use crate::commands::build::BuildArgs;
 use crate::commands::compress::CompressArgs;
 use crate::commands::decompress::DecompressArgs;
 use crate::commands::demo::DemoArgs;
@@ -8,12 +10,17 @@ use crate::commands::generate::GenerateArgs;
 use crate::commands::infer::InferArgs;
 use crate::commands::init::InitArgs;
 use crate::commands::inspect::InspectArgs;
+use crate::commands::load::LoadArgs;
 use crate::commands::prune::PruneArgs;
+use crate::commands::report::ReportArgs;
+use crate::commands::run::RunArgs;
 use crate::commands::simulate::SimulateArgs;
 use crate::commands::stats::StatsArgs;
 use crate::commands::store::StoreArgs;
 use crate::commands::train::TrainArgs;
-use crate::commands::{compress, decompress, demo, generate, infer, init, inspect, prune, simulate, stats, store, train};
+use crate::commands::{
+    board_sim, build, compress, decompress, demo, generate, infer, init, inspect, load, prune, report, run, simulate, stats, store, train,
+};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -40,6 +47,11 @@ enum Command {
     Store(StoreArgs),
     Decompress(DecompressArgs),
     Stats(StatsArgs),
+    Build(BuildArgs),
+    Report(ReportArgs),
+    Load(LoadArgs),
+    Run(RunArgs),
+    BoardSim(BoardSimArgs),
     Bench(BenchArgs),
 }
 
@@ -58,6 +70,11 @@ pub fn run() -> Result<ExitCode> {
         Command::Store(args) => store::run(args),
         Command::Decompress(args) => decompress::run(args),
         Command::Stats(args) => stats::run(args),
+        Command::Build(args) => build::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Load(args) => load::run(args),
+        Command::Run(args) => run::run(args),
+        Command::BoardSim(args) => board_sim::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

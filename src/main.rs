@@ -3,14 +3,19 @@
 
 mod audio;
 mod bench;
+mod board;
 mod cli;
 mod commands;
+mod csr;
+mod flow;
 mod inputs;
 mod pipeline;
+mod port;
 mod sequences;
 mod speech;
 mod staged;
 mod term;
+mod tools;
 #[cfg(feature = "train")]
 mod training;
 

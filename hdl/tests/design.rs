@@ -1,7 +1,7 @@
 //! The emitted design as a whole: what depends on the architecture, the lint gates, and what synthesis makes of it.
 
 use lacuna_compress::spec::{Arch, Ese, WeightForm};
-use lacuna_hdl::{generate, Design};
+use lacuna_hdl::{generate, generate_uart, Design};
 use std::path::Path;
 use std::process::Command;
 
@@ -122,25 +122,38 @@ fn run(folder: &Path, command: &str) -> String {
     text
 }
 
+/// Verilator, Yosys and Icarus have nothing to say of a design.
+fn is_clean(arch: &Arch, design: &Design) {
+    let folder = tempfile::tempdir().unwrap();
+    let files = save(design, folder.path());
+    let quiet = |command: String| {
+        let said = run(folder.path(), &command);
+        // Icarus 11 says so of every part select in an always block, and means nothing by it
+        let said: String = said.lines().filter(|l| !l.contains("sorry: constant selects")).collect();
+        assert!(said.is_empty(), "{arch:?}\n{command}\n{said}");
+    };
+    quiet(format!("verilator --lint-only -Wall --top-module {} {files}", design.top));
+    quiet(format!(
+        "yosys -q -p 'read_verilog {files}; hierarchy -check -top {}; proc; check -assert; select -assert-none t:$dlatch'",
+        design.top
+    ));
+    quiet(format!("iverilog -g2005 -Wall -s {} -o /dev/null {files}", design.top));
+}
+
 #[test]
 fn every_corner_is_clean_in_three_tools() {
     for arch in corners().into_iter().chain(conv_corners()).chain(ese_corners()) {
-        let design = generate(&arch).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let files = save(&design, folder.path());
-        let quiet = |command: String| {
-            let said = run(folder.path(), &command);
-            // Icarus 11 says so of every part select in an always block, and means nothing by it
-            let said: String = said.lines().filter(|l| !l.contains("sorry: constant selects")).collect();
-            assert!(said.is_empty(), "{arch:?}\n{command}\n{said}");
-        };
-        quiet(format!("verilator --lint-only -Wall --top-module {} {files}", design.top));
-        quiet(format!(
-            "yosys -q -p 'read_verilog {files}; hierarchy -check -top {}; proc; check -assert; select -assert-none t:$dlatch'",
-            design.top
-        ));
-        quiet(format!("iverilog -g2005 -Wall -s {} -o /dev/null {files}", design.top));
+        is_clean(&arch, &generate(&arch).unwrap());
     }
+}
+
+#[test]
+fn an_accelerator_behind_a_serial_line_is_clean_in_three_tools() {
+    for (arch, divider) in [(corners().swap_remove(1), 4), (conv_corners().swap_remove(0), 25), (ese_corners().swap_remove(1), 1085)] {
+        is_clean(&arch, &generate_uart(&arch, divider).unwrap());
+    }
+    let refused = generate_uart(&arch(1), 3).unwrap_err().to_string();
+    assert!(refused.contains("found 3 clock cycles a bit, expected at least 4"), "{refused}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! (`compress::spec::registers`). The order is that of a loader that cannot load the wrong weights: identity,
 //! architecture hash, write, the hardware's own check of every section, start.
 
+use crate::session::WrongSection;
 use lacuna_compress::spec::layout::{place, sections};
 use lacuna_compress::spec::registers::{self as map, control, errors, status};
 use lacuna_compress::spec::{Arch, LayerRecord, MemoryImage, MemoryKind, Section, Words};
@@ -15,10 +16,22 @@ pub enum HostError {
     Transport(String),
     #[error("the accelerator refused a {what} at {address:#08x} (bus response {response}); its error bits say: {errors}")]
     Refused { what: &'static str, address: u32, response: String, errors: String },
+    #[error("{line}: no answer that makes sense, {attempts} times; is the board configured, and is the speed that of its UART?")]
+    Silent { line: String, attempts: usize },
+    #[error("{line}: the line broke ({cause}) and did not come back within {seconds} s")]
+    Broken { line: String, seconds: u64, cause: String },
+    #[error("{line}: the accelerator was restarted, or another program spoke to it")]
+    Restarted { line: String },
+    #[error("the accelerator was made for architecture {found:016x}, the container for {expected:016x}: load a container that was compiled for this board, or build the board for the container")]
+    Architecture { found: u64, expected: u64 },
     #[error("{what} reads {found:#x}, expected {expected:#x}")]
     Identity { what: &'static str, found: u64, expected: u64 },
     #[error("{section}: CRC-32 of what the hardware reads back is {found:08x}, that of the image {expected:08x}")]
     SectionCrc { section: Section, found: u32, expected: u32 },
+    #[error("the accelerator holds no checked weights: load the container first (`lacuna load`)")]
+    NotLoaded,
+    #[error("the accelerator holds another model than this container (image {expected:08x}, loaded: {found}): load this container first (`lacuna load`), or run the one that is loaded")]
+    OtherModel { expected: u32, found: String },
     #[error("every section was checked, but the weights are not valid: status {status:#x}, errors: {errors}")]
     NotValid { status: u32, errors: String },
     #[error("{what} did not end within {limit} cycles")]
@@ -39,6 +52,10 @@ pub trait Transport {
     fn read(&mut self, addresses: &[u32]) -> Result<Vec<u32>>;
     /// Reads `address` until `data & mask == value`, for at most `limit` cycles.
     fn poll(&mut self, address: u32, mask: u32, value: u32, limit: u64, what: &'static str) -> Result<()>;
+    /// Begins anew after [`HostError::Restarted`]. False if this way to an accelerator knows no such thing.
+    fn renew(&mut self) -> Result<bool> {
+        Ok(false)
+    }
     /// Reads words and compares. A recorder overrides this: it knows no data, only what they must be.
     fn expect(&mut self, words: &[(u32, u32)]) -> Result<()> {
         let addresses: Vec<u32> = words.iter().map(|w| w.0).collect();
@@ -109,10 +126,13 @@ impl<T: Transport> Host<T> {
         let checks = [
             ("ID", u64::from(read[0]), u64::from(map::ID_VALUE)),
             ("VERSION", u64::from(read[1]), u64::from(version)),
-            ("ARCH_HASH", hash, self.arch.hash()),
             ("PES", u64::from(read[4]), self.arch.pes as u64),
         ];
         match checks.into_iter().find(|c| c.1 != c.2) {
+            // the PEs are part of the architecture, which says more
+            None | Some(("PES", ..)) if hash != self.arch.hash() => {
+                Err(HostError::Architecture { found: hash, expected: self.arch.hash() })
+            }
             Some((what, found, expected)) => Err(HostError::Identity { what, found, expected }),
             None => Ok(()),
         }
@@ -204,6 +224,15 @@ impl<T: Transport> Host<T> {
             }
         }
         Ok(())
+    }
+
+    /// As [`Host::check`]; gives the first section that is not the image's.
+    pub fn first_wrong(&mut self, image: &MemoryImage) -> Result<Option<WrongSection>> {
+        match self.check(image) {
+            Ok(()) => Ok(None),
+            Err(HostError::SectionCrc { section, found, expected }) => Ok(Some(WrongSection { section, found, expected })),
+            Err(other) => Err(other),
+        }
     }
 
     /// Has the hardware read every section back and compare its CRC; at the end the weights are valid.

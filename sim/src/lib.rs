@@ -6,11 +6,16 @@
 pub mod golden;
 pub mod host;
 pub mod host_stream;
+pub mod mapped;
 pub mod perf;
 pub mod perf_ese;
 pub mod reference;
+pub mod session;
 pub mod testbench;
+pub mod wire;
 
+#[cfg(feature = "verilator")]
+pub mod board_sim;
 #[cfg(feature = "verilator")]
 pub mod dut;
 #[cfg(feature = "verilator")]

@@ -4,11 +4,13 @@ use crate::dut::{AxiWrite, Dut, Response};
 use crate::golden::{Golden, GoldenError};
 use crate::host::{error_names, layer_records, Counters, Host, HostError, Transport};
 use crate::perf;
+pub use crate::session::Run;
+use crate::session::{cycle_limit, flush_limit, run_layers};
 use crate::verilate::{self, Build, Optimize, Source};
 use lacuna_compress::files::{write_image, Format};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::spec::registers::{self as map};
-use lacuna_compress::spec::{Arch, LayerRecord, MemoryImage, MemoryKind, Section};
+use lacuna_compress::spec::{LayerRecord, MemoryImage, Section};
 use lacuna_hdl::{generate, Design, GenerateError};
 use std::path::PathBuf;
 
@@ -62,17 +64,6 @@ impl Default for Options {
     fn default() -> Options {
         Options { door: Door::Axi, seed: 1, trace: None, cache: verilate::default_cache(), stalls_percent: 0, fast: false }
     }
-}
-
-/// What one start did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// By position, those beyond the last row included.
-    pub outputs: Vec<i16>,
-    pub cycles: u64,
-    pub stall_queue: u64,
-    pub stall_scan: u64,
-    pub stall_drain: u64,
 }
 
 /// The first difference between hardware and golden model.
@@ -205,12 +196,6 @@ pub(crate) fn reset_host(image: &MemoryImage, library: &verilate::Library, optio
     Ok(host)
 }
 
-/// More cycles than a reset or an abort can take to empty the memories.
-pub(crate) fn flush_limit(arch: &Arch) -> u64 {
-    let states = arch.ese.as_ref().map_or(0, |ese| arch.act_depth + ese.cell_depth);
-    (arch.acc_depth + states + 1000) as u64
-}
-
 /// A model on its hardware, ready for inputs.
 pub struct Simulator {
     pub host: Host<Axi>,
@@ -254,29 +239,14 @@ impl Simulator {
         &self.network
     }
 
-    /// More cycles than any start of this model can take.
-    fn limit(&self) -> u64 {
-        let entries: usize = self.model.image.sections.iter().filter(|s| s.0.kind() == MemoryKind::Spmat).map(|s| s.1.len()).sum();
-        let places = |r: &LayerRecord| r.walk().places();
-        let columns: usize = self.records.iter().map(|r| places(r) * (r.columns(self.model.arch().pes) + r.out_rows + 100)).sum();
-        let most = self.records.iter().map(places).max().unwrap_or(1);
-        (most * entries * self.model.arch().entries_per_word + 4 * columns + 1000) as u64
-    }
-
     /// Runs one input, given by position.
     pub fn run(&mut self, input: &[i16]) -> Result<Run> {
         let expected = self.golden.inputs();
         if input.len() != expected {
             return Err(HostError::Input { found: input.len(), expected }.into());
         }
-        self.host.write_input(input)?;
-        self.host.start()?;
-        let limit = self.limit();
-        self.host.wait_done(limit)?;
-        let c = self.host.counters()?;
-        let last = self.records.len() - 1;
-        let outputs = self.host.read_output(last, self.records[last].destination_rows())?;
-        Ok(Run { outputs, cycles: c.cycles, stall_queue: c.stall_queue, stall_scan: c.stall_scan, stall_drain: c.stall_drain })
+        let limit = cycle_limit(&self.model.image, &self.records);
+        Ok(run_layers(&mut self.host, &self.records, limit, input)?)
     }
 
     /// Runs one input on hardware, golden model and cycle model.

@@ -373,7 +373,7 @@ fn an_accelerator_of_another_architecture_is_not_loaded() {
     let mut foreign = case.model.clone();
     foreign.image.arch.bias_depth += 1;
     match Simulator::start(&foreign, &library, &options) {
-        Err(SimulateError::Host(HostError::Identity { what: "ARCH_HASH", found, expected })) => {
+        Err(SimulateError::Host(HostError::Architecture { found, expected })) => {
             assert_eq!((found, expected), (case.model.arch().hash(), foreign.arch().hash()));
         }
         Err(other) => panic!("{other}"),

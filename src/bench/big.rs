@@ -6,8 +6,8 @@
 mod worker;
 
 use super::report::{rounded, Bar, Check, Outcome, Row};
-use super::tools;
 use crate::term;
+use crate::tools;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::config::CodebookInit;
 use serde::{Deserialize, Serialize};

@@ -5,8 +5,8 @@
 
 use super::ese_case::{network, Variant};
 use super::report::{rounded, Outcome, Row};
-use super::tools;
 use crate::term;
+use crate::tools;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::spec::MemoryKind;
 use lacuna_hdl::generate;
@@ -66,7 +66,7 @@ pub(super) fn row(design: &str, pes: usize, per_pe: [f64; 4]) -> Row {
 }
 
 /// The modules of a report. Yosys 0.23 writes the hierarchy as plain text behind them, which is left out.
-pub(super) fn parse(text: &str) -> Result<Value> {
+pub(crate) fn parse(text: &str) -> Result<Value> {
     let whole = match text.find("\n   },") {
         Some(end) => format!("{}\n   }}\n}}", &text[..end]),
         None => text.to_string(),

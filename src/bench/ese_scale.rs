@@ -3,8 +3,8 @@
 use super::ese_case::{network, Case, Steady, Variant};
 use super::hardware;
 use super::report::{Bar, Check, Outcome, Row};
-use super::tools;
 use crate::term;
+use crate::tools;
 use anyhow::{Context, Result};
 use lacuna_compress::error::grouped;
 use lacuna_hdl::generate;

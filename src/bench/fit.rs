@@ -1,8 +1,9 @@
 //! `fit`: 4 PEs placed and routed on an ECP5-85.
 
 use super::report::{rounded, Outcome, Row};
-use super::tools;
+use crate::flow;
 use crate::term;
+use crate::tools;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::spec::{Arch, WeightForm};
 use lacuna_hdl::generate;
@@ -81,19 +82,15 @@ const CELLS: [(&str, &str); 4] = [("lut", "TRELLIS_COMB"), ("ff", "TRELLIS_FF"),
 
 /// The row of a report of nextpnr.
 pub(super) fn row(report: &Value, pes: usize) -> Result<Row> {
+    let figures = flow::nextpnr(report)?;
     let mut row = Row::new().with("board", "ecp5-85").with("pes", pes);
     for (key, cell) in CELLS {
-        let Some(used) = report["utilization"][cell]["used"].as_u64() else {
+        let Some((_, used, _)) = figures.cells.iter().find(|(name, ..)| name == cell) else {
             bail!("nextpnr's report does not say how many {cell} are used");
         };
-        row = row.with(key, used);
+        row = row.with(key, *used);
     }
-    let clocks = report["fmax"].as_object().into_iter().flatten();
-    let slowest = clocks.filter_map(|(_, clock)| clock["achieved"].as_f64()).fold(f64::INFINITY, f64::min);
-    if !slowest.is_finite() {
-        bail!("nextpnr's report has no clock");
-    }
-    Ok(row.with("fmax_mhz", rounded(slowest, 2)))
+    Ok(row.with("fmax_mhz", rounded(figures.fmax_mhz.unwrap_or_default(), 2)))
 }
 
 /// `TRELLIS_COMB 8,000 of 83,640, ...`

@@ -31,7 +31,10 @@ mod streams;
 mod synthetic;
 #[cfg(test)]
 mod tests;
-mod tools;
+#[cfg(feature = "verilator")]
+mod wire;
+
+pub(crate) use ese_fit::parse as parse_stat;
 
 use crate::{staged, term};
 use anyhow::{bail, Context, Result};
@@ -128,6 +131,8 @@ pub enum Bench {
     Entropy,
     /// A character LSTM trained, then pruned with retraining; needs a build with the feature `train`
     PruneLm,
+    /// Loads over a simulated serial line that corrupts, drops, repeats and delays bytes, breaks, or dies
+    Wire,
 }
 
 impl Bench {
@@ -150,6 +155,7 @@ impl Bench {
             Bench::Deep => "deep",
             Bench::Entropy => "entropy",
             Bench::PruneLm => "prune-lm",
+            Bench::Wire => "wire",
         }
     }
 }
@@ -180,6 +186,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         #[cfg(not(feature = "train"))]
         Bench::Deep => return Err(crate::commands::without_training("bench deep")),
         Bench::Entropy => entropy::run(&args.data)?,
+        #[cfg(feature = "verilator")]
+        Bench::Wire => wire::run()?,
+        #[cfg(not(feature = "verilator"))]
+        Bench::Wire => return Err(crate::commands::built_without_verilator("bench wire")),
         Bench::PruneLm => prune_lm::run(&args.data, args.keep.as_deref())?,
     };
     let verdict = finish(args.name, &outcome, args.json.as_deref())?;

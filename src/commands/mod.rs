@@ -1,6 +1,8 @@
 //! One file per subcommand: its arguments, and what it prints. What is work for more than one of them is
 //! not here, and what is work for another program is in the crates.
 
+pub mod board_sim;
+pub mod build;
 pub mod compress;
 pub mod decompress;
 pub mod demo;
@@ -10,8 +12,11 @@ pub mod generate;
 pub mod infer;
 pub mod init;
 pub mod inspect;
+pub mod load;
 pub mod prune;
 pub mod recurrent;
+pub mod report;
+pub mod run;
 pub mod simulate;
 pub mod stats;
 pub mod store;
@@ -25,7 +30,7 @@ pub fn without_training(command: &str) -> anyhow::Error {
 
 /// What a program says that was built without Verilator.
 #[cfg(not(feature = "verilator"))]
-fn built_without_verilator(command: &str) -> anyhow::Error {
+pub fn built_without_verilator(command: &str) -> anyhow::Error {
     anyhow::anyhow!(
         "`lacuna {command}` runs the generated Verilog, and this program was built without Verilator: install the Debian \
          packages `verilator` and `g++`, then build without `--no-default-features`"

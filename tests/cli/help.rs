@@ -6,8 +6,26 @@ use std::path::Path;
 #[test]
 fn help_is_as_recorded() {
     let p = Project::new();
-    let names =
-        ["", "init", "train", "prune", "demo", "compress", "generate", "simulate", "infer", "inspect", "store", "decompress", "stats"];
+    let names = [
+        "",
+        "init",
+        "train",
+        "prune",
+        "demo",
+        "compress",
+        "generate",
+        "simulate",
+        "infer",
+        "inspect",
+        "store",
+        "decompress",
+        "stats",
+        "build",
+        "report",
+        "load",
+        "run",
+        "board-sim",
+    ];
     for name in names {
         let arguments: Vec<&str> = [name, "--help"].into_iter().filter(|a| !a.is_empty()).collect();
         let ran = p.run(&arguments);

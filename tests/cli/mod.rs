@@ -1,5 +1,8 @@
 //! One file per subject; `project` makes the small network that they run on.
 
+#[cfg(feature = "verilator")]
+mod board;
+mod build;
 mod compress;
 mod convolution;
 mod demo;

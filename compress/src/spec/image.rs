@@ -105,6 +105,19 @@ pub struct MemoryImage {
     pub sections: BTreeMap<Section, Words>,
 }
 
+impl MemoryImage {
+    /// A number, never zero, that tells this image from others: CRC-32 over architecture and every section's length and CRC.
+    pub fn identity(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.arch.hash().to_le_bytes());
+        for words in self.sections.values() {
+            hasher.update(&(words.len() as u64).to_le_bytes());
+            hasher.update(&words.crc32().to_le_bytes());
+        }
+        hasher.finalize().max(1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

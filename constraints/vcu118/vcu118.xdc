@@ -1,0 +1,11 @@
+# Xilinx VCU118 with a VU9P. Pins and their source: board.toml.
+set_property -dict {PACKAGE_PIN AY24 IOSTANDARD LVDS} [get_ports clock_p]
+set_property -dict {PACKAGE_PIN AY23 IOSTANDARD LVDS} [get_ports clock_n]
+create_clock -name clock -period 8.000 [get_ports clock_p]
+set_property -dict {PACKAGE_PIN AW25 IOSTANDARD LVCMOS18} [get_ports uart_rx]
+set_property -dict {PACKAGE_PIN BB21 IOSTANDARD LVCMOS18} [get_ports uart_tx]
+set_property -dict {PACKAGE_PIN AT32 IOSTANDARD LVCMOS12} [get_ports led]
+# the line is slow, and the receiver synchronizes it
+set_false_path -from [get_ports uart_rx]
+set_false_path -to [get_ports uart_tx]
+set_false_path -to [get_ports led]

@@ -1,0 +1,200 @@
+//! What a program does with an accelerator that it did not just make: load a model so that it cannot be the wrong one,
+//! make sure that it is the right one, and run it. Over any [`Transport`].
+
+use crate::host::{layer_records, Host, HostError, Result, Transport};
+use lacuna_compress::spec::layout::sections;
+use lacuna_compress::spec::registers::{self as map, status};
+use lacuna_compress::spec::{Arch, LayerRecord, MemoryImage, MemoryKind, Section};
+
+/// Times that a section which was written and is not what was written is written again.
+const ROUNDS: usize = 3;
+/// Times that loading begins anew.
+const RESTARTS: usize = 16;
+
+/// What one start did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// By position, those beyond the last row included.
+    pub outputs: Vec<i16>,
+    pub cycles: u64,
+    pub stall_queue: u64,
+    pub stall_scan: u64,
+    pub stall_drain: u64,
+}
+
+/// What loading did, in sections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    pub written: usize,
+    /// In the memories already.
+    pub kept: usize,
+}
+
+/// Makes the accelerator hold this image, checked by itself. Sections that it holds already, up to the first that it does
+/// not, are not written again: a load that was cut short goes on where it was. `progress` gets sections done, and all.
+///
+/// If the accelerator is restarted meanwhile, all of this begins anew, a few times.
+pub fn load<T: Transport>(host: &mut Host<T>, image: &MemoryImage, mut progress: impl FnMut(usize, usize)) -> Result<Loaded> {
+    let mut restarts = 0;
+    loop {
+        match load_once(host, image, &mut progress) {
+            Err(HostError::Restarted { .. }) if restarts < RESTARTS && host.bus.renew()? => restarts += 1,
+            other => return other,
+        }
+    }
+}
+
+fn load_once<T: Transport>(host: &mut Host<T>, image: &MemoryImage, progress: &mut impl FnMut(usize, usize)) -> Result<Loaded> {
+    begin(host)?;
+    let all = sections(&image.arch);
+    let mut loaded = Loaded { written: 0, kept: all.len() };
+    let mut round = 0;
+    while let Some(wrong) = host.first_wrong(image)? {
+        if round == ROUNDS {
+            return Err(wrong.into());
+        }
+        let first = all.iter().position(|s| *s == wrong.section).unwrap_or(0);
+        loaded.kept = loaded.kept.min(first);
+        for (done, section) in all.iter().enumerate().skip(first) {
+            progress(done, all.len());
+            if let Some(words) = image.sections.get(section) {
+                host.write_memory(section.kind(), section.pe(), words)?;
+                loaded.written += 1;
+            }
+        }
+        round += 1;
+    }
+    progress(all.len(), all.len());
+    host.bus.write(&[(map::SCRATCH, image.identity())])?;
+    host.wait_idle(flush_limit(&image.arch))?;
+    Ok(loaded)
+}
+
+/// Does the accelerator hold this image? It looks itself; if it does not, its weights are not valid from then on.
+pub fn verify<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<()> {
+    begin(host)?;
+    match host.first_wrong(image)? {
+        Some(wrong) => Err(wrong.into()),
+        None => host.wait_idle(flush_limit(&image.arch)),
+    }
+}
+
+/// Refuses an accelerator that does not hold this image, checked. One that says that it holds another one is left as it is.
+pub fn require<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<()> {
+    begin(host)?;
+    let read = host.bus.read(&[map::STATUS, map::SCRATCH])?;
+    if read[0] & status::WEIGHTS_VALID == 0 {
+        return Err(HostError::NotLoaded);
+    }
+    let expected = image.identity();
+    if read[1] != 0 && read[1] != expected {
+        return Err(HostError::OtherModel { expected, found: format!("{:08x}", read[1]) });
+    }
+    match host.first_wrong(image)? {
+        Some(wrong) => Err(HostError::OtherModel { expected, found: format!("one whose {} differs", wrong.section) }),
+        None => host.wait_idle(flush_limit(&image.arch)),
+    }
+}
+
+/// The right accelerator, with nothing under way.
+fn begin<T: Transport>(host: &mut Host<T>) -> Result<()> {
+    host.forget();
+    host.identify()?;
+    let limit = flush_limit(host.arch());
+    host.abort(limit)?;
+    host.take_errors().map(|_| ())
+}
+
+/// More cycles than a reset or an abort can take to empty the memories.
+pub fn flush_limit(arch: &Arch) -> u64 {
+    let states = arch.ese.as_ref().map_or(0, |ese| arch.act_depth + ese.cell_depth);
+    (arch.acc_depth + states + 1000) as u64
+}
+
+/// More cycles than any start of this image can take.
+pub fn cycle_limit(image: &MemoryImage, records: &[LayerRecord]) -> u64 {
+    let arch = &image.arch;
+    let entries: usize = image.sections.iter().filter(|s| s.0.kind() == MemoryKind::Spmat).map(|s| s.1.len()).sum();
+    let places = |r: &LayerRecord| r.walk().places();
+    let columns: usize = records.iter().map(|r| places(r) * (r.columns(arch.pes) + r.out_rows + 100)).sum();
+    let most = records.iter().map(places).max().unwrap_or(1);
+    (most * entries * arch.entries_per_word + 4 * columns + 1000) as u64
+}
+
+/// Runs one input, given by position, through a network of layers that the accelerator holds.
+pub fn run_layers<T: Transport>(host: &mut Host<T>, records: &[LayerRecord], limit: u64, input: &[i16]) -> Result<Run> {
+    host.write_input(input)?;
+    host.start()?;
+    host.wait_done(limit)?;
+    let c = host.counters()?;
+    let last = records.len().saturating_sub(1);
+    let rows = records.last().map_or(0, LayerRecord::destination_rows);
+    let outputs = host.read_output(last, rows)?;
+    Ok(Run { outputs, cycles: c.cycles, stall_queue: c.stall_queue, stall_scan: c.stall_scan, stall_drain: c.stall_drain })
+}
+
+/// The records and the limit that [`run_layers`] needs.
+pub fn program(image: &MemoryImage) -> (Vec<LayerRecord>, u64) {
+    let records = layer_records(image);
+    let limit = cycle_limit(image, &records);
+    (records, limit)
+}
+
+/// Runs a sequence through a recurrent network on channel 0, from zero state, by the stream registers of the serial
+/// line's bridge. Gives one vector of `outputs` values a step.
+pub fn run_steps<T: Transport>(host: &mut Host<T>, steps: &[Vec<i16>], outputs: usize, limit: u64) -> Result<Vec<Vec<i16>>> {
+    const USER: u32 = 1 << 16;
+    const LAST: u32 = 1 << 17;
+    host.set_mask(1)?;
+    host.start()?;
+    let mut all = vec![];
+    for (number, values) in steps.iter().enumerate() {
+        let last = values.len().saturating_sub(1);
+        let beats: Vec<(u32, u32)> = (values.iter().enumerate())
+            .map(|(i, v)| {
+                let flags = if i == last { LAST } else { 0 } | if number == 0 && i == 0 { USER } else { 0 };
+                (map::STREAM_IN + (4 * i as u32) % STREAM_BYTES, u32::from(*v as u16) | flags)
+            })
+            .collect();
+        host.bus.write(&beats)?;
+        let mut found = vec![];
+        let mut looks = 0;
+        while found.len() < outputs {
+            let waiting = host.bus.read(&[map::STREAM_WAITING])?[0].min(STREAM_BYTES / 4);
+            looks += 1;
+            if waiting == 0 {
+                if looks > limit.max(1000) {
+                    return Err(HostError::Timeout { what: "a step", limit });
+                }
+                continue;
+            }
+            let addresses: Vec<u32> = (0..waiting).map(|i| map::STREAM_OUT + 4 * i).collect();
+            found.extend(host.bus.read(&addresses)?);
+            host.bus.write(&[(map::STREAM_DROP, waiting)])?;
+        }
+        let framed = found.len() == outputs && found.iter().enumerate().all(|(i, beat)| (beat & LAST != 0) == (i + 1 == outputs));
+        if !framed {
+            return Err(HostError::Transport(format!("step {number}: {} beats came out, expected one vector of {outputs}", found.len())));
+        }
+        all.push(found.iter().map(|beat| (beat & 0xffff) as u16 as i16).collect());
+    }
+    host.stop_and_wait(limit)?;
+    Ok(all)
+}
+
+/// Bytes of the windows onto the streams.
+const STREAM_BYTES: u32 = 1 << 12;
+
+/// The CRC of a section is not that of the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongSection {
+    pub section: Section,
+    pub found: u32,
+    pub expected: u32,
+}
+
+impl From<WrongSection> for HostError {
+    fn from(w: WrongSection) -> HostError {
+        HostError::SectionCrc { section: w.section, found: w.found, expected: w.expected }
+    }
+}

@@ -1,0 +1,92 @@
+//! `lacuna board-sim`: a board that is a simulation, behind a pseudo-terminal.
+
+use std::path::PathBuf;
+
+/// Present the accelerator of a container, UART pins and all, on a pseudo-terminal
+///
+/// Prints the terminal's name on stdout, and simulates until it is stopped. `lacuna load` and `lacuna run` take the name as
+/// their --port. The line is bit-accurate; its bits are short, which costs no accuracy and keeps it fast.
+#[derive(clap::Args)]
+pub struct BoardSimArgs {
+    /// Board, by its name or its folder
+    #[arg(long, value_name = "BOARD")]
+    pub board: String,
+    /// Compressed model: the accelerator is the one that it was made for. Its weights are not loaded
+    #[arg(long, value_name = "FILE")]
+    pub container: PathBuf,
+    /// Clock cycles of a bit on the line
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(4..=1_000_000))]
+    pub divider: u32,
+    /// Also make this a symbolic link to the terminal
+    #[arg(long, value_name = "PATH")]
+    pub link: Option<PathBuf>,
+    /// Of the initial state of registers and memories
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Take longer to compile the design, and simulate faster
+    #[arg(long)]
+    pub fast: bool,
+}
+
+#[cfg(not(feature = "verilator"))]
+pub fn run(_: &BoardSimArgs) -> anyhow::Result<std::process::ExitCode> {
+    Err(super::built_without_verilator("board-sim"))
+}
+
+#[cfg(feature = "verilator")]
+pub use simulated::run;
+
+#[cfg(feature = "verilator")]
+mod simulated {
+    use super::BoardSimArgs;
+    use crate::board::Board;
+    use crate::term;
+    use anyhow::{Context, Result};
+    use lacuna_compress::files::read_any_container;
+    use lacuna_sim::board_sim::{library, serve, SimulatedLine};
+    use lacuna_sim::simulate::Options;
+    use lacuna_sim::verilate;
+    use serialport::{SerialPort, TTYPort};
+    use std::path::{Path, PathBuf};
+    use std::process::ExitCode;
+
+    pub fn run(args: &BoardSimArgs) -> Result<ExitCode> {
+        verilate::verilator_version()?;
+        let board = Board::find(&args.board)?;
+        let model = read_any_container(&args.container)?;
+        let divider = args.divider as usize;
+        let design = lacuna_hdl::generate_uart(model.arch(), divider)?;
+        let options = Options { seed: args.seed, fast: args.fast, ..Options::default() };
+        let spinner = term::spinner("building the board's model");
+        let mut line = SimulatedLine::new(&library(&design, &options)?, divider, &options)?;
+        spinner.finish_and_clear();
+        // the other end stays open here, so that a program that goes away does not end the line
+        let (mut port, other) = TTYPort::pair().context("no pseudo-terminal is to be had")?;
+        let name = other.name().context("the pseudo-terminal has no name")?;
+        let _link = args.link.as_deref().map(|path| Link::new(path, &name)).transpose()?;
+        term::note(format!("{}: {} PEs, {divider} cycles a bit; stop with Ctrl-C", board.description.title, model.arch().pes));
+        term::line(&name)?;
+        serve(&mut line, &mut port, || false)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// A symbolic link, gone when dropped.
+    struct Link(PathBuf);
+
+    impl Link {
+        fn new(path: &Path, to: &str) -> Result<Link> {
+            if path.is_symlink() {
+                std::fs::remove_file(path).with_context(|| path.display().to_string())?;
+            }
+            std::os::unix::fs::symlink(to, path).with_context(|| path.display().to_string())?;
+            Ok(Link(path.to_path_buf()))
+        }
+    }
+
+    impl Drop for Link {
+        fn drop(&mut self) {
+            // a link to nothing misleads nobody for long
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+}

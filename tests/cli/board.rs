@@ -1,0 +1,83 @@
+//! A model on a board that is a simulation, over its serial line.
+
+use super::project::Project;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+/// A simulated board, which ends with the test.
+struct Simulated(Child);
+
+impl Simulated {
+    /// The board, and the name of its port.
+    fn new(p: &Project, container: &str) -> (Simulated, String) {
+        let mut command = p.command(&["board-sim", "--board", "ulx3s", "--container", container, "--link", "board"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut name = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut name).unwrap();
+        assert!(name.starts_with("/dev/"), "{name:?}");
+        (Simulated(child), name.trim().to_string())
+    }
+}
+
+impl Drop for Simulated {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A second network for the same accelerator.
+fn with_other(p: &Project) {
+    p.run(&["inspect", "net.lacuna"]).did_it();
+    let net = String::from_utf8(p.read("net.toml")).unwrap();
+    p.write("other.toml", net.replacen("activation = \"none\"", "activation = \"relu\"", 1));
+    p.run(&["compress", "-c", "other.toml", "-o", "other.lacuna"]).did_it();
+}
+
+#[test]
+fn a_board_is_loaded_and_runs_over_its_line() {
+    let p = Project::compressed();
+    with_other(&p);
+    let (_board, port) = Simulated::new(&p, "net.lacuna");
+    let run = ["run", "--port", "board", "--container", "net.lacuna", "--inputs", "samples.npy", "-o", "out.npy"];
+    p.refuses(&run, &["the accelerator holds no checked weights: load the container first"]);
+
+    let first = p.run(&["load", "--port", &port, "net.lacuna"]);
+    assert!(first.stderr.contains("0 there already") && first.stderr.contains("known answer: right"), "{first:?}");
+    assert!(first.did_it().contains("ready, net.lacuna loaded"));
+    p.run(&["load", "--port", "board", "--verify", "net.lacuna"]).did_it();
+    let again = p.run(&["load", "--port", "board", "net.lacuna"]);
+    assert!(again.stderr.contains("0 sections written"), "{again:?}");
+
+    let out = p.run(&run).did_it();
+    assert!(out.contains("equal to golden model: all of 3 samples"), "{out}");
+    p.run(&["infer", "--container", "net.lacuna", "--inputs", "samples.npy", "-o", "golden.npy"]).did_it();
+    assert_eq!(p.read("out.npy"), p.read("golden.npy"));
+
+    // what is not loaded is not run, and the one that is stays
+    let other = ["run", "--port", "board", "--container", "other.lacuna", "--inputs", "samples.npy"];
+    p.refuses(&other, &["the accelerator holds another model than this container"]);
+    p.run(&run).did_it();
+    let verified = p.run(&["load", "--port", "board", "--verify", "other.lacuna"]);
+    assert!(verified.code == Some(1) && verified.stdout.contains("does not hold other.lacuna"), "{verified:?}");
+    p.run(&["load", "--port", "board", "other.lacuna"]).did_it();
+    p.run(&other).did_it();
+}
+
+#[test]
+fn what_cannot_be_loaded_says_why() {
+    let p = Project::compressed();
+    let net = String::from_utf8(p.read("net.toml")).unwrap();
+    p.write("wide.toml", net.replacen("pes = 2", "pes = 3", 1));
+    p.run(&["compress", "-c", "wide.toml", "-o", "wide.lacuna"]).did_it();
+    let whole = p.read("net.lacuna");
+    p.write("short.lacuna", &whole[..whole.len() / 2]);
+    let (_board, port) = Simulated::new(&p, "net.lacuna");
+    p.refuses(&["load", "--port", "board", "wide.lacuna"], &["the accelerator was made for architecture", "the container for"]);
+    p.refuses(&["load", "--port", "board", "short.lacuna"], &["short.lacuna: container is cut short"]);
+    p.refuses(&["load", "--port", "/dev/none", "net.lacuna"], &["/dev/none: there is no such device"]);
+    p.refuses(&["load", "--port", "net.toml", "net.lacuna"], &["net.toml: ", "expected a serial port"]);
+    p.refuses(&["load", "--port", "net.toml@0x10", "net.lacuna"], &["net.toml: ", "expected at least 2097152 from 0x10 on"]);
+    let _held = serialport::new(&port, 1_000_000).open_native().unwrap();
+    p.refuses(&["load", "--port", "board", "net.lacuna"], &["board: the port is busy: another program has it open"]);
+}

@@ -1,0 +1,53 @@
+//! `lacuna build`: the files of a board. The tools behind them are the bench's.
+
+use super::project::Project;
+
+#[test]
+fn a_plan_is_complete_and_always_the_same() {
+    let p = Project::compressed();
+    for board in ["ulx3s", "icebreaker", "arty_a7_35t", "kcu105", "vcu118"] {
+        p.run(&["build", "--board", board, "-c", "net.toml", "-o", board, "--plan"]).did_it();
+        let manifest: serde_json::Value = serde_json::from_slice(&p.read(&format!("{board}/manifest.json"))).unwrap();
+        let hashes = manifest["sha256"].as_object().unwrap();
+        for name in [
+            "lacuna_uart.v",
+            "top.v",
+            "synth.ys",
+            "build.sh",
+            "lacuna.core",
+            "csr.csv",
+            "csr.json",
+            "csr.h",
+            "model.lacuna",
+            "pe1_spmat.mem",
+        ] {
+            assert!(hashes.contains_key(name), "{board}: {name}");
+        }
+        let list = String::from_utf8(p.read(&format!("{board}/synth.ys"))).unwrap();
+        for file in list.lines().filter_map(|l| l.strip_prefix("read_verilog ")) {
+            assert!(hashes.contains_key(file), "{board}: {file}");
+        }
+        assert_eq!(p.read(&format!("{board}/model.lacuna")), p.read("net.lacuna"));
+    }
+    p.run(&["build", "--board", "ulx3s", "--container", "net.lacuna", "-o", "again", "--plan"]).did_it();
+    assert_eq!(p.read("again/manifest.json"), p.read("ulx3s/manifest.json"));
+}
+
+#[test]
+fn the_register_map_for_others_is_that_of_the_code() {
+    let p = Project::compressed();
+    p.run(&["build", "--board", "ulx3s", "-c", "net.toml", "-o", "out", "--plan"]).did_it();
+    let text = |name: &str| String::from_utf8(p.read(&format!("out/{name}"))).unwrap();
+    assert!(text("csr.csv").contains("csr_register,lacuna_status,0x00000018,1,ro\n"));
+    let json: serde_json::Value = serde_json::from_str(&text("csr.json")).unwrap();
+    assert_eq!(json["csr_registers"]["lacuna_control"]["addr"], 0x14);
+    assert_eq!(json["constants"]["lacuna_pes"], 2);
+    assert!(text("csr.h").contains("#define LACUNA_STATUS 0x000018u\n"));
+}
+
+#[test]
+fn boards_and_folders_that_are_none_are_refused() {
+    let p = Project::compressed();
+    p.refuses(&["build", "--board", "none", "-c", "net.toml", "-o", "out"], &["board none: there is no such folder", "known are", "ulx3s"]);
+    p.refuses(&["report", "."], &["manifest.json: expected a folder of `lacuna build`"]);
+}
