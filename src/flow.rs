@@ -2,6 +2,7 @@
 //!
 //! The build is data before any tool runs: a folder with everything in it, and a script that needs nothing else.
 
+mod clock;
 mod figures;
 mod scripts;
 
@@ -25,19 +26,32 @@ use std::process::Command;
 pub const SCRIPT: &str = "build.sh";
 const MANIFEST: &str = "manifest.json";
 
+/// What a build may be asked for.
+pub struct Settings {
+    /// Clock of the accelerator.
+    pub mhz: f64,
+    /// Of place and route.
+    pub seed: u32,
+}
+
 /// Writes everything that the tools need into a folder.
-pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel, &[u8])>, seed: u32) -> Result<Design> {
-    let design = lacuna_hdl::generate_uart(arch, board.divider()?)?;
+pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel, &[u8])>, settings: &Settings) -> Result<Design> {
+    let (clock, mhz) = clock::module(board, settings.mhz)?;
+    let design = lacuna_hdl::generate_uart(arch, board.divider(mhz)?)?;
     let staged = Staged::new(folder)?;
     let files = &board.description.files;
     let mut sources: Vec<String> = design.modules.iter().map(|m| format!("{}.v", m.name)).collect();
     for (name, module) in sources.iter().zip(&design.modules) {
         staged.write(name, &module.text)?;
     }
+    if let Some(text) = &clock {
+        sources.push(clock::FILE.into());
+        staged.write(clock::FILE, text)?;
+    }
     sources.push(files.top.clone());
     staged.write(&files.top, &board.top()?)?;
     staged.write(&files.constraints, &board.constraints()?)?;
-    for (name, text) in scripts::all(board, &sources, lacuna_hdl::generate::top_name(arch), seed) {
+    for (name, text) in scripts::all(board, &sources, lacuna_hdl::generate::top_name(arch), mhz, settings.seed) {
         staged.write(&name, &text)?;
     }
     staged.write("csr.csv", &csr::csv(arch))?;
@@ -48,7 +62,7 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
         let path = staged.path().join("model.lacuna");
         std::fs::write(&path, container).with_context(|| path.display().to_string())?;
     }
-    staged.write(MANIFEST, &format!("{:#}\n", manifest(staged.path(), board, arch)?))?;
+    staged.write(MANIFEST, &format!("{:#}\n", manifest(staged.path(), board, arch, mhz)?))?;
     staged.commit()?;
     Ok(design)
 }
@@ -82,7 +96,7 @@ pub fn fits(board: &Board, arch: &Arch) -> Result<()> {
 const SMALL_DEPTH: usize = 64;
 
 /// What was written, each file with its SHA-256.
-fn manifest(folder: &Path, board: &Board, arch: &Arch) -> Result<Value> {
+fn manifest(folder: &Path, board: &Board, arch: &Arch, mhz: f64) -> Result<Value> {
     let mut files = std::collections::BTreeMap::new();
     for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry.with_context(|| folder.display().to_string())?.path();
@@ -96,7 +110,7 @@ fn manifest(folder: &Path, board: &Board, arch: &Arch) -> Result<Value> {
         "board": board.name,
         "part": d.device.part,
         "pin_mhz": d.clock.pin_mhz,
-        "clock_mhz": d.clock.mhz,
+        "clock_mhz": mhz,
         "baud": d.uart.baud,
         "architecture": format!("{:016x}", arch.hash()),
         "pes": arch.pes,

@@ -1,5 +1,6 @@
 //! From a configuration to a compiled model: the stages of the crate `compress`, one after the other.
 
+pub mod answer;
 pub mod recurrent;
 
 use crate::term;
@@ -41,7 +42,7 @@ pub fn compress(config: &Config) -> Result<Compressed> {
     spinner.set_message("quantizing");
     let (layers, quantized) = quantize(&sparse, &Quantization::from(config))?;
     spinner.set_message("compiling");
-    let compiled = compile(&layers, &Settings::from_config(config), Calibration::Samples(&samples))?;
+    let mut compiled = compile(&layers, &Settings::from_config(config), Calibration::Samples(&samples))?;
 
     spinner.set_message("counting saturations");
     let golden = Golden::new(&compiled.model.image)?;
@@ -50,6 +51,7 @@ pub fn compress(config: &Config) -> Result<Compressed> {
         let trace = golden.trace(&compiled.model.quantize_input(sample)?)?;
         saturated.iter_mut().zip(&trace.layers).for_each(|(sum, layer)| *sum += layer.saturated);
     }
+    compiled.model.answer = Some(answer::of_layers(&compiled.model, &golden)?);
     spinner.finish_and_clear();
     Ok(Compressed { compiled, pruned, quantized, layers, saturated })
 }

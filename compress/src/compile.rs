@@ -159,7 +159,7 @@ pub fn compile(layers: &[QuantizedLayer], settings: &Settings, calibration: Cali
     let network = describe(layers, &numbers, &encoded, settings);
     let report = report::report(layers, &lowered.places, &numbers, &encoded, &measured, clipped, &densities, run, &image);
     let orders = orders.into_iter().enumerate().filter_map(|(l, order)| Some((l, order?))).collect::<BTreeMap<_, _>>();
-    Ok(Compiled { model: Model { image, network, orders }, report })
+    Ok(Compiled { model: Model { image, network, orders, answer: None }, report })
 }
 
 fn densities(wanted: &Densities, measured: Option<&[f64]>, layers: usize) -> Result<Vec<f64>, Error> {

@@ -13,7 +13,7 @@ use crate::shape::{reached, walk, Shape};
 use crate::spec::arch::ACT_BITS;
 use crate::spec::container::{self, Contents};
 use crate::spec::program::{Op, Source};
-use crate::spec::{fixed, Arch, LayerRecord, MemoryImage, MemoryKind, Section, Walk};
+use crate::spec::{fixed, Arch, KnownAnswer, LayerRecord, MemoryImage, MemoryKind, Section, Walk};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -95,6 +95,8 @@ pub struct Model {
     pub network: Network,
     /// For each layer whose rows are stored in another order than the model's: `order[position] = row`.
     pub orders: BTreeMap<usize, Vec<u32>>,
+    /// One input; its output in the model's order.
+    pub answer: Option<KnownAnswer>,
 }
 
 impl Model {
@@ -107,7 +109,7 @@ impl Model {
         self.check()?;
         let manifest = Manifest { accelerator: self.image.arch.clone(), network: self.network.clone() };
         let manifest = toml::to_string(&manifest).map_err(|e| Error::Manifest(e.to_string()))?;
-        Ok(container::write(&Contents { image: self.image.clone(), manifest, orders: self.orders.clone() }))
+        Ok(container::write(&Contents { image: self.image.clone(), manifest, orders: self.orders.clone(), answer: self.answer.clone() }))
     }
 
     /// Reads a container. Errors: damage of any kind, and a manifest that the image contradicts.
@@ -117,7 +119,7 @@ impl Model {
 
     fn from_contents(contents: Contents) -> Result<Model, Error> {
         let manifest: Manifest = toml::from_str(&contents.manifest).map_err(|e| Error::Manifest(e.to_string()))?;
-        let model = Model { image: contents.image, network: manifest.network, orders: contents.orders };
+        let model = Model { image: contents.image, network: manifest.network, orders: contents.orders, answer: contents.answer };
         model.check()?;
         Ok(model)
     }
@@ -197,7 +199,12 @@ impl Model {
                 None => return fault(format!("there is a row order for layer {layer} of {}", n.layers.len())),
             }
         }
-        Ok(())
+        match &self.answer {
+            Some(answer) if answer.output.len() != n.output_size => {
+                fault(format!("the known answer has {} values, the network {} outputs", answer.output.len(), n.output_size))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A sample, already scaled, as the activations of the first layer: by position. A map is given in the order channel,
@@ -307,6 +314,8 @@ struct RecurrentManifest {
 pub struct RecurrentModel {
     pub image: MemoryImage,
     pub network: RecurrentNetwork,
+    /// Some steps from zero state on.
+    pub answer: Option<KnownAnswer>,
 }
 
 impl RecurrentModel {
@@ -324,7 +333,7 @@ impl RecurrentModel {
         self.check()?;
         let manifest = RecurrentManifest { accelerator: self.image.arch.clone(), recurrent: self.network.clone() };
         let manifest = toml::to_string(&manifest).map_err(|e| Error::Manifest(e.to_string()))?;
-        Ok(container::write(&Contents { image: self.image.clone(), manifest, orders: BTreeMap::new() }))
+        Ok(container::write(&Contents { image: self.image.clone(), manifest, orders: BTreeMap::new(), answer: self.answer.clone() }))
     }
 
     /// Reads a container. Errors: damage of any kind, a network that is not recurrent, and a manifest that the image contradicts.
@@ -334,7 +343,7 @@ impl RecurrentModel {
 
     fn from_contents(contents: Contents) -> Result<RecurrentModel, Error> {
         let manifest: RecurrentManifest = toml::from_str(&contents.manifest).map_err(|e| Error::Manifest(e.to_string()))?;
-        let model = RecurrentModel { image: contents.image, network: manifest.recurrent };
+        let model = RecurrentModel { image: contents.image, network: manifest.recurrent, answer: contents.answer };
         model.check()?;
         Ok(model)
     }
@@ -361,6 +370,10 @@ impl RecurrentModel {
         let fractions = n.lstm.iter().flat_map(|l| [l.input_fraction, l.hidden_fraction, l.cell_fraction]);
         if fractions.chain([n.input_fraction, n.output_fraction]).any(|f| !(-limit..=limit).contains(&f)) {
             return fault(format!("a fraction length is beyond -{limit} to {limit}"));
+        }
+        if let Some(answer) = self.answer.as_ref().filter(|a| a.output.len() % n.output_size.max(1) != 0) {
+            let found = format!("the known answer has {} values", answer.output.len());
+            return fault(format!("{found}, expected those of whole steps of {} outputs", n.output_size));
         }
         let arch = self.arch();
         let depth = |kind: MemoryKind| kind.depth(arch);

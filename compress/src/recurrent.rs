@@ -175,7 +175,7 @@ pub fn compile_recurrent_with(
     })?;
     let description = describe(&parts, &formats, &quantized);
     let real = quantized.dequantize(&pruned, &formats, &numbers);
-    Ok(CompiledRecurrent { model: RecurrentModel { image, network: description }, report, pruned, quantized: real })
+    Ok(CompiledRecurrent { model: RecurrentModel { image, network: description, answer: None }, report, pruned, quantized: real })
 }
 
 fn describe(parts: &pack::Parts, formats: &formats::Formats, quantized: &matrices::Quantized) -> RecurrentNetwork {

@@ -6,7 +6,7 @@ use lacuna_compress::inputs::Samples;
 use lacuna_compress::inspect::{tables, words_table, Filter};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
-use lacuna_compress::spec::{fixed, LayerRecord, MemoryKind, Section, WeightForm};
+use lacuna_compress::spec::{fixed, KnownAnswer, LayerRecord, MemoryKind, Section, WeightForm};
 
 fn settings() -> Settings {
     Settings {
@@ -223,6 +223,30 @@ fn container_round_trips_and_bytes_are_stable() {
     let bytes = model.to_container().unwrap();
     assert_eq!(Model::from_container(&bytes).unwrap(), model);
     assert_eq!(compiled().to_container().unwrap(), bytes);
+}
+
+#[test]
+fn a_known_answer_travels_and_must_be_whole() {
+    let mut model = compiled();
+    let without = model.to_container().unwrap();
+    let size = model.network.output_size;
+    model.answer = Some(KnownAnswer { pattern: vec![7, -1, i16::MIN], output: (0..size as i16).map(|i| 100 - 200 * i).collect() });
+    let bytes = model.to_container().unwrap();
+    assert_eq!(bytes.len(), without.len() + 2 * 16 + 2 * (3 + size));
+    assert_eq!(Model::from_container(&bytes).unwrap(), model);
+    assert_eq!(model.answer.as_ref().unwrap().input(5), [7, -1, i16::MIN, 7, -1]);
+    assert_eq!(Model::from_container(&without).unwrap().answer, None, "containers without one are read");
+
+    // the second half's code becomes one that nobody knows, or that of the first half
+    let row = [15, 0, 0, 0, size as u8, 0, 0, 0, 16, 0, 0, 0];
+    let table = bytes.windows(row.len()).position(|w| w == row).unwrap();
+    assert!(forged(&bytes, |b| b[table] = 13).contains("unknown memory code 13"));
+    assert!(forged(&bytes, |b| b[table] = 14).contains("known-answer test occurs twice"));
+    if let Some(answer) = &mut model.answer {
+        answer.output.pop();
+    }
+    let error = model.to_container().unwrap_err().to_string();
+    assert!(error.contains(&format!("the known answer has {} values, the network {size} outputs", size - 1)), "{error}");
 }
 
 #[test]

@@ -65,6 +65,8 @@ fn load_once<T: Transport>(host: &mut Host<T>, image: &MemoryImage, progress: &m
         round += 1;
     }
     progress(all.len(), all.len());
+    // what the checks found on the way is mended
+    host.take_errors()?;
     host.bus.write(&[(map::SCRATCH, image.identity())])?;
     host.wait_idle(flush_limit(&image.arch))?;
     Ok(loaded)
@@ -119,6 +121,12 @@ pub fn cycle_limit(image: &MemoryImage, records: &[LayerRecord]) -> u64 {
     let columns: usize = records.iter().map(|r| places(r) * (r.columns(arch.pes) + r.out_rows + 100)).sum();
     let most = records.iter().map(places).max().unwrap_or(1);
     (most * entries * arch.entries_per_word + 4 * columns + 1000) as u64
+}
+
+/// More looks at the output stream than a step of a recurrent network takes that multiplies so many entries: each costs
+/// more than a cycle.
+pub fn step_limit(entries: usize) -> u64 {
+    entries as u64 + 100_000
 }
 
 /// Runs one input, given by position, through a network of layers that the accelerator holds.

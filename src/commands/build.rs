@@ -31,6 +31,9 @@ pub struct BuildArgs {
     /// Write the files, and run nothing
     #[arg(long)]
     plan: bool,
+    /// Clock of the accelerator in MHz [default: the board's]
+    #[arg(long, value_name = "MHZ", value_parser = positive)]
+    mhz: Option<f64>,
     /// Of place and route
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u32,
@@ -42,7 +45,8 @@ pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     let (arch, model) = (&model_and_arch.0, &model_and_arch.1);
     flow::fits(&board, arch)?;
     let tools = if args.plan { vec![] } else { flow::tools(board.description.tools.flow)? };
-    let design = flow::write(&args.output, &board, arch, model.as_ref().map(|(m, bytes)| (m, bytes.as_slice())), args.seed)?;
+    let settings = flow::Settings { mhz: args.mhz.unwrap_or(board.description.clock.mhz), seed: args.seed };
+    let design = flow::write(&args.output, &board, arch, model.as_ref().map(|(m, bytes)| (m, bytes.as_slice())), &settings)?;
     let folder = args.output.display();
     term::note(format!(
         "wrote {folder}: accelerator {:016x}, {} PEs, {} modules for {}",
@@ -58,12 +62,16 @@ pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     let spinner = term::spinner("synthesis, place and route");
     flow::execute(&args.output, &tools)?;
     spinner.finish_and_clear();
-    report::print(&args.output, &board)?;
+    report::print(&args.output)?;
     match bitstream(board.description.tools.flow).map(|name| args.output.join(name)).filter(|path| path.is_file()) {
         Some(path) => term::note(format!("wrote {}", path.display())),
         None => term::note(format!("no bitstream: Vivado makes it from {folder}/build.tcl")),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|mhz| (1.0..=1000.0).contains(mhz)).ok_or("expected a frequency of 1 to 1,000 MHz".into())
 }
 
 fn bitstream(flow: Flow) -> Option<&'static str> {

@@ -77,8 +77,7 @@ fn layers(port: &PortArgs, job: &Job, output: Option<&Path>) -> Result<ExitCode>
 fn sequences(port: &PortArgs, job: &SequenceJob, output: Option<&Path>) -> Result<ExitCode> {
     let mut host = port.open(job.model.arch())?;
     session::require(&mut host, &job.model.image)?;
-    // a step multiplies every entry at most, and a look costs more than a cycle
-    let limit = job.golden.entries() as u64 + 100_000;
+    let limit = session::step_limit(job.golden.entries());
     let mut answers = SequenceAnswers::default();
     let bar = term::progress("sequences", job.sequences.len());
     for (number, sequence) in job.sequences.iter().enumerate() {

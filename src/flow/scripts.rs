@@ -7,10 +7,10 @@ use std::fmt::Write;
 /// File name and text of each.
 ///
 /// `ip` is the module of the accelerator with its AXI ports.
-pub fn all(board: &Board, sources: &[String], ip: &str, seed: u32) -> Vec<(String, String)> {
+pub fn all(board: &Board, sources: &[String], ip: &str, mhz: f64, seed: u32) -> Vec<(String, String)> {
     let mut all = vec![
         ("synth.ys".to_string(), synthesis(board, sources)),
-        (SCRIPT.to_string(), script(board, seed)),
+        (SCRIPT.to_string(), script(board, mhz, seed)),
         ("lacuna.core".to_string(), core(board, sources)),
     ];
     if board.description.tools.flow == Flow::Vivado {
@@ -34,14 +34,14 @@ fn synthesis(board: &Board, sources: &[String]) -> String {
     text + "tee -q -o stat.json stat -json\n"
 }
 
-fn script(board: &Board, seed: u32) -> String {
+fn script(board: &Board, mhz: f64, seed: u32) -> String {
     let d = &board.description;
     let mut text = format!(
         "#!/bin/sh\n# {}, {}: from Verilog to a bitstream. The variables name tools that are not on PATH under their own names.\n\
          set -eu\ncd \"$(dirname \"$0\")\"\n\"${{YOSYS:-yosys}}\" -q -l synth.log -s synth.ys\n",
         d.title, d.device.part
     );
-    let (package, constraints, mhz, arguments) = (&d.device.package, &d.files.constraints, d.clock.mhz, d.tools.nextpnr.join(" "));
+    let (package, constraints, arguments) = (&d.device.package, &d.files.constraints, d.tools.nextpnr.join(" "));
     // a clock that is missed is a result, which the report says; the build goes on to the bitstream
     let common = format!("--json design.json --report report.json --freq {mhz} --timing-allow-fail --seed {seed} --log route.log -q");
     text += &match d.tools.flow {

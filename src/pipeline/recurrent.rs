@@ -84,7 +84,7 @@ fn compile(networks: &[Recurrent], settings: &RecurrentSettings, sequences: &[St
     Ok(compiled)
 }
 
-fn check(network: Recurrent, compiled: CompiledRecurrent, sequences: &[Steps]) -> Result<CompressedRecurrent> {
+fn check(network: Recurrent, mut compiled: CompiledRecurrent, sequences: &[Steps]) -> Result<CompressedRecurrent> {
     let golden = golden::Recurrent::new(&compiled.model.image)?;
     let reference = LstmReference::new(&network);
     let (mut saturated, mut largest_error) = (0, 0f64);
@@ -99,6 +99,7 @@ fn check(network: Recurrent, compiled: CompiledRecurrent, sequences: &[Steps]) -
             largest_error = errors.fold(largest_error, f64::max);
         }
     }
+    compiled.model.answer = Some(super::answer::of_steps(&golden)?);
     Ok(CompressedRecurrent { network, compiled, sequences: sequences.len(), saturated, largest_error })
 }
 

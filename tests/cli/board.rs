@@ -1,6 +1,8 @@
 //! A model on a board that is a simulation, over its serial line.
 
 use super::project::Project;
+use super::recurrent;
+use lacuna_compress::files::{read_container, write_container};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
@@ -62,6 +64,43 @@ fn a_board_is_loaded_and_runs_over_its_line() {
     assert!(verified.code == Some(1) && verified.stdout.contains("does not hold other.lacuna"), "{verified:?}");
     p.run(&["load", "--port", "board", "other.lacuna"]).did_it();
     p.run(&other).did_it();
+}
+
+#[test]
+fn an_lstm_is_loaded_and_runs_over_the_line() {
+    let p = recurrent::compressed();
+    let (_board, _) = Simulated::new(&p, "lstm.lacuna");
+    let run = ["run", "--port", "board", "--container", "lstm.lacuna", "--inputs", "sequences.npy", "-o", "out.npy"];
+    p.refuses(&run, &["the accelerator holds no checked weights: load the container first"]);
+    let first = p.run(&["load", "--port", "board", "lstm.lacuna"]);
+    assert!(first.stderr.contains("known answer: right"), "{first:?}");
+    assert!(first.did_it().contains("ready, lstm.lacuna loaded"));
+    let out = p.run(&run).did_it();
+    assert!(out.contains("equal to golden model at every output: all of 3 sequences"), "{out}");
+    p.run(&["infer", "--container", "lstm.lacuna", "--inputs", "sequences.npy", "-o", "golden.npy"]).did_it();
+    assert_eq!(p.read("out.npy"), p.read("golden.npy"));
+}
+
+#[test]
+fn the_known_answer_of_the_container_decides() {
+    let p = Project::compressed();
+    let mut model = read_container(&p.path("net.lacuna")).unwrap();
+    let answer = model.answer.as_mut().unwrap();
+    assert!(answer.output.iter().any(|value| *value != 0), "zeros would say little");
+    answer.output[1] += 1;
+    let (found, expected) = (answer.output[1] - 1, answer.output[1]);
+    write_container(&p.path("wrong.lacuna"), &model).unwrap();
+    model.answer = None;
+    write_container(&p.path("old.lacuna"), &model).unwrap();
+    let (_board, _) = Simulated::new(&p, "net.lacuna");
+
+    let wrong = p.run(&["load", "--port", "board", "wrong.lacuna"]);
+    let said = format!("known answer: output 1 is {found}, expected {expected}");
+    assert!(wrong.code == Some(1) && wrong.stdout.contains(&said), "{wrong:?}");
+    assert!(!wrong.stdout.contains("ready"), "{wrong:?}");
+    let old = p.run(&["load", "--port", "board", "old.lacuna"]);
+    assert!(old.stderr.contains("known answer: old.lacuna carries none, so nothing was computed"), "{old:?}");
+    assert!(old.did_it().contains("ready, old.lacuna loaded"));
 }
 
 #[test]

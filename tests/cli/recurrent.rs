@@ -107,7 +107,8 @@ fn project() -> Project {
     p
 }
 
-fn compressed() -> Project {
+/// A project whose LSTM is compressed to `lstm.lacuna`; its samples are `sequences.npy`.
+pub fn compressed() -> Project {
     let p = project();
     p.run(&["compress", "-c", "lstm.toml", "-o", "lstm.lacuna"]).did_it();
     p

@@ -15,16 +15,20 @@
 //! end-4   4      CRC-32 of every byte before it
 //! ```
 //!
-//! A section's row: memory code (1 byte; 16 + layer = order of that layer's rows), 0 (1), PE (2), words (4),
+//! A section's row: memory code (1 byte; 14 and 15 = input and output of the known-answer test, which may be absent; 16 + layer
+//! = order of that layer's rows), 0 (1), PE (2), words (4),
 //! word width in bits (2), 0 (2), CRC-32 of the words (4). Its payload is its words as one stream
 //! of bits, low bit first, word after word, filled up to a whole byte.
 
+use super::answer::{self, KnownAnswer};
 use super::arch::{Arch, FORMAT_VERSION};
 use super::image::{MemoryImage, Words};
 use super::layout::{sections, MemoryKind, Section};
 use std::collections::BTreeMap;
 
 pub const MAGIC: [u8; 8] = *b"LACUNA\r\n";
+/// Memory codes of the two halves of a [`KnownAnswer`].
+pub const ANSWER_CODES: [u8; 2] = [14, 15];
 /// Memory codes from here on name the row order of layer `code - ORDER_CODE`.
 pub const ORDER_CODE: u8 = 16;
 const HEADER_BYTES: usize = 28;
@@ -60,6 +64,7 @@ pub struct Contents {
     pub manifest: String,
     /// For each layer whose rows are stored in another order than the model's: `order[position] = row`.
     pub orders: BTreeMap<usize, Vec<u32>>,
+    pub answer: Option<KnownAnswer>,
 }
 
 fn pack_bits(words: &Words) -> Vec<u8> {
@@ -113,7 +118,9 @@ pub fn write(contents: &Contents) -> Vec<u8> {
         (ORDER_CODE + *layer as u8, 0u16, words)
     });
     let memories = image.sections.iter().map(|(s, w)| (s.kind().code() as u8, s.pe() as u16, w.clone()));
-    let all: Vec<(u8, u16, Words)> = memories.chain(orders).collect();
+    let answer = contents.answer.iter().flat_map(|a| ANSWER_CODES.into_iter().zip([&a.pattern, &a.output]));
+    let answer = answer.map(|(code, values)| (code, 0u16, answer::to_words(values)));
+    let all: Vec<(u8, u16, Words)> = memories.chain(answer).chain(orders).collect();
 
     let mut out = MAGIC.to_vec();
     out.extend(FORMAT_VERSION.to_le_bytes());
@@ -193,7 +200,8 @@ pub fn read(bytes: &[u8]) -> Result<Contents, ContainerError> {
         return Err(ContainerError::ArchHash { found: arch.hash(), stored: hash });
     }
 
-    let mut contents = Contents { image: MemoryImage { arch, sections: BTreeMap::new() }, manifest, orders: BTreeMap::new() };
+    let mut contents = Contents { image: MemoryImage { arch, sections: BTreeMap::new() }, manifest, orders: BTreeMap::new(), answer: None };
+    let mut halves = BTreeMap::new();
     let mut at = payload;
     for i in 0..count {
         let (code, pe, len, width, crc) = row(i);
@@ -206,12 +214,22 @@ pub fn read(bytes: &[u8]) -> Result<Contents, ContainerError> {
             Some(kind) => Some(Section::Pe(pe, kind)),
             None => None,
         };
-        let name = section.map_or_else(|| format!("row order of layer {}", code.wrapping_sub(ORDER_CODE)), |s| s.to_string());
+        let name = match section {
+            Some(section) => section.to_string(),
+            None if ANSWER_CODES.contains(&code) => "known-answer test".into(),
+            None => format!("row order of layer {}", code.wrapping_sub(ORDER_CODE)),
+        };
         if words.crc32() != crc {
             return Err(ContainerError::SectionCrc { section: name, found: words.crc32(), stored: crc });
         }
         match section {
             Some(section) => insert(&mut contents.image, section, words)?,
+            None if ANSWER_CODES.contains(&code) => {
+                let values = answer::from_words(&words).map_err(|found| ContainerError::Table(format!("{name} {found}")))?;
+                if halves.insert(code, values).is_some() {
+                    return Err(ContainerError::Table(format!("{name} occurs twice")));
+                }
+            }
             None if code >= ORDER_CODE => {
                 let order: Vec<u32> = (0..len).map(|k| words.bits(k, 0, width.min(32)) as u32).collect();
                 let mut sorted = order.clone();
@@ -227,6 +245,11 @@ pub fn read(bytes: &[u8]) -> Result<Contents, ContainerError> {
     if let Some(missing) = sections(&contents.image.arch).iter().find(|s| !contents.image.sections.contains_key(s)) {
         return Err(ContainerError::Table(format!("{missing} is missing")));
     }
+    contents.answer = match ANSWER_CODES.map(|code| halves.remove(&code)) {
+        [Some(pattern), Some(output)] => Some(KnownAnswer { pattern, output }),
+        [None, None] => None,
+        _ => return Err(ContainerError::Table("known-answer test has only one half".into())),
+    };
     Ok(contents)
 }
 

@@ -5,6 +5,7 @@
 //! What does not belong here: anything with I/O, and anything that chooses (which weights to keep,
 //! which width to use).
 
+pub mod answer;
 pub mod arch;
 pub mod cell;
 pub mod container;
@@ -18,6 +19,7 @@ pub mod registers;
 pub mod walk;
 pub mod wire;
 
+pub use answer::KnownAnswer;
 pub use arch::{Arch, ArchError, Ese, WeightForm};
 pub use entry::Entry;
 pub use image::{MemoryImage, Words};

@@ -57,11 +57,9 @@ impl Logic for UartTx {
         } else {
             self.pause.d.next = self.whole.val();
             self.bits.d.next = self.bits.q.val() + 1;
-            self.shift.d.next = self.shift.q.val() >> 1;
+            comment!("behind the eight bits come ones: the stop bit, and the silence after it");
+            self.shift.d.next = (self.shift.q.val() >> 1).replace_bit(7, true);
             self.level.d.next = self.shift.q.val().get_bit(0);
-            if self.bits.q.val() == 8 {
-                self.level.d.next = true;
-            }
             self.active.d.next = self.bits.q.val() != 9;
         }
         if self.reset.val() {

@@ -420,7 +420,7 @@ fn image(shape: &Shape, acc_bits: usize, slack: usize, lstm: &[Lstm], layers: &[
         lstm: described,
         layers: layers.iter().enumerate().map(layer).collect(),
     };
-    RecurrentModel { image, network }
+    RecurrentModel { image, network, answer: None }
 }
 
 fn ahead(columns: usize) -> Planned {
