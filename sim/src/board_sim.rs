@@ -85,7 +85,7 @@ impl SimulatedLine {
         self.left = self.left.saturating_sub(1);
         self.dut.set("uart_rx", level.into())?;
         self.dut.step(self.divider)?;
-        // every bit is looked at once, at the same place
+        // every bit of a byte is looked at once, at the same place
         let high = self.dut.get("uart_tx")? == 1;
         match self.bit {
             -1 if high => {}
@@ -99,6 +99,17 @@ impl SimulatedLine {
                 self.shift = self.shift >> 1 | if high { 0x80 } else { 0 };
                 self.bit = bit + 1;
             }
+        }
+        Ok(())
+    }
+
+    /// Lets a silent line be until the accelerator speaks, at most so many cycles.
+    fn idle(&mut self, cycles: u64) -> Result<()> {
+        match self.dut.wait("uart_tx", 1, 0, cycles) {
+            // this is the beginning of a start bit; the next look is at the first bit behind it
+            Ok(_) => self.bit = 0,
+            Err(verilate::Error::Timeout { .. }) => {}
+            Err(other) => return Err(other.into()),
         }
         Ok(())
     }
@@ -122,7 +133,9 @@ impl Line for SimulatedLine {
     fn receive(&mut self, into: &mut Vec<u8>, patience: Duration) -> io::Result<()> {
         let last = self.cycles() + u64::try_from(patience.as_micros()).unwrap_or(u64::MAX / 2);
         while self.received.is_empty() && self.cycles() < last {
-            self.step().map_err(io::Error::other)?;
+            let silent = self.silent();
+            let stepped = if silent { self.idle(last - self.cycles()) } else { self.step() };
+            stepped.map_err(io::Error::other)?;
         }
         into.append(&mut self.received);
         Ok(())
@@ -159,7 +172,7 @@ pub fn serve(line: &mut SimulatedLine, port: &mut TTYPort, stop: impl Fn() -> bo
             }
         }
         if line.silent() {
-            line.dut.step(IDLE_CYCLES)?;
+            line.idle(IDLE_CYCLES)?;
         } else {
             (0..10).try_for_each(|_| line.step())?;
         }
