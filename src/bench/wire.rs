@@ -42,8 +42,11 @@ const FAULTS: [(Fault, &str); 7] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Loaded,
+    /// Ended with the error that says that the line is gone.
     Refused,
     Wrong,
+    /// Ended with another error, which says nothing of the line.
+    Failed,
 }
 
 pub fn run() -> Result<Outcome> {
@@ -130,17 +133,24 @@ fn one_load(
 ) -> (End, Faulty<SimulatedLine>, u64) {
     let patience = Patience { answer: ANSWER, reconnect: Duration::from_secs(3), ..Patience::default() };
     let mut wire = Wire::new(faulty, patience, tag);
-    if wire.hello().is_err() {
-        return (End::Refused, wire.into_line(), 0);
+    if let Err(error) = wire.hello() {
+        return (ended(&error), wire.into_line(), 0);
     }
     let mut host = Host::new(wire, &image.arch);
     let end = match loaded_and_run(&mut host, image, input) {
         Ok(outputs) if outputs == answer => End::Loaded,
         Ok(_) => End::Wrong,
-        Err(_) => End::Refused,
+        Err(error) => ended(&error),
     };
     let repeated = host.bus.counts.repeated;
     (end, host.bus.into_line(), repeated)
+}
+
+fn ended(error: &HostError) -> End {
+    match error {
+        HostError::Broken { .. } | HostError::Silent { .. } => End::Refused,
+        _ => End::Failed,
+    }
 }
 
 fn loaded_and_run<L: Line>(host: &mut Host<Wire<L>>, image: &MemoryImage, input: &[i16]) -> Result<Vec<i16>, HostError> {

@@ -24,7 +24,10 @@ fn synthesis(board: &Board, sources: &[String]) -> String {
     let mut text: String = sources.iter().map(|file| format!("read_verilog {file}\n")).collect();
     text += &match board.description.tools.flow {
         Flow::Ecp5 => "synth_ecp5 -top top -json design.json\n".to_string(),
-        Flow::Ice40 => "synth_ice40 -dsp -top top -json design.json\n".to_string(),
+        // it has no distributed RAM, and Yosys refuses what asks for it
+        Flow::Ice40 => "hierarchy -top top\nsetattr -unset ram_style m:* a:ram_style=distributed %i\n\
+                        synth_ice40 -dsp -top top -json design.json\n"
+            .to_string(),
         // Yosys knows no `xcu`; UltraScale and UltraScale+ have the same cells but for the RAM that is not used here
         Flow::Vivado => {
             let family = if board.description.device.family == "xc7" { "xc7" } else { "xcup" };

@@ -1,4 +1,4 @@
-//! `lacuna build`: the files of a board. The tools behind them are the bench's.
+//! `lacuna build`: the files of a board, which need no tools.
 
 use super::project::Project;
 
@@ -43,6 +43,29 @@ fn the_register_map_for_others_is_that_of_the_code() {
     assert_eq!(json["csr_registers"]["lacuna_control"]["addr"], 0x14);
     assert_eq!(json["constants"]["lacuna_pes"], 2);
     assert!(text("csr.h").contains("#define LACUNA_STATUS 0x000018u\n"));
+}
+
+#[test]
+fn a_clock_that_is_asked_for_reaches_pll_divider_and_place_and_route() {
+    let p = Project::compressed();
+    let plan = |board: &'static str, folder: &'static str| ["build", "--board", board, "-c", "net.toml", "-o", folder, "--plan", "--mhz"];
+    p.run(&[&plan("ulx3s", "out")[..], &["62.5"]].concat()).did_it();
+    let text = |name: &str| String::from_utf8(p.read(&format!("out/{name}"))).unwrap();
+    assert!(text("board_clock.v").contains(".CLKI_DIV(2)") && text("board_clock.v").contains(".CLKFB_DIV(5)"));
+    assert!(text("synth.ys").contains("read_verilog board_clock.v\n"));
+    assert!(text("build.sh").contains("--freq 62.5 "), "{}", text("build.sh"));
+    assert!(text("manifest.json").contains("\"clock_mhz\": 62.5"));
+    // 62.5 cycles of a bit are 63, 0.8 % off
+    assert!(text("uart_tx.v").contains("6'd62"), "{}", text("uart_tx.v"));
+    p.run(&[&plan("ulx3s", "plain")[..], &["25"]].concat()).did_it();
+    assert!(String::from_utf8(p.read("plain/board_clock.v")).unwrap().contains("assign clock = pin;"));
+
+    p.refuses(&[&plan("ulx3s", "none")[..], &["2"]].concat(), &["its PLL makes no clock within 1 % of 2 MHz from 25 MHz"]);
+    p.refuses(
+        &[&plan("icebreaker", "none")[..], &["24"]].concat(),
+        &["found a clock of 24 MHz, expected 12", "it has no PLL in its top.v"],
+    );
+    p.refuses(&[&plan("ulx3s", "none")[..], &["fast"]].concat(), &["expected a frequency of 1 to 1,000 MHz"]);
 }
 
 #[test]
