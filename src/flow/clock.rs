@@ -20,7 +20,8 @@ struct Pll {
 }
 
 /// Ranges in MHz, and largest dividers, as Project Trellis's ecppll has them.
-const PHASE_DETECTOR: std::ops::RangeInclusive<f64> = 3.125..=400.0;
+/// Of the phase detector, and of the output.
+const CLOCKS: std::ops::RangeInclusive<f64> = 3.125..=400.0;
 const OSCILLATOR: std::ops::RangeInclusive<f64> = 400.0..=800.0;
 const MIDDLE: f64 = 600.0;
 const DIVIDERS: u32 = 128;
@@ -29,7 +30,7 @@ const MULTIPLIERS: u32 = 80;
 /// The dividers that come nearest to `mhz`; among equals the oscillator nearest to the middle of its range.
 fn pll(pin_mhz: f64, mhz: f64) -> Option<Pll> {
     let mut best: Option<(f64, f64, Pll)> = None;
-    for reference in (1..=DIVIDERS).filter(|r| PHASE_DETECTOR.contains(&(pin_mhz / f64::from(*r)))) {
+    for reference in (1..=DIVIDERS).filter(|r| CLOCKS.contains(&(pin_mhz / f64::from(*r)))) {
         for feedback in 1..=MULTIPLIERS {
             let found = pin_mhz / f64::from(reference) * f64::from(feedback);
             for output in (1..=DIVIDERS).filter(|o| OSCILLATOR.contains(&(found * f64::from(*o)))) {
@@ -41,7 +42,7 @@ fn pll(pin_mhz: f64, mhz: f64) -> Option<Pll> {
             }
         }
     }
-    best.map(|b| b.2).filter(|found| (found.mhz / mhz - 1.0).abs() <= ERROR)
+    best.map(|b| b.2).filter(|found| CLOCKS.contains(&found.mhz) && (found.mhz / mhz - 1.0).abs() <= ERROR)
 }
 
 /// Text of the module if the board's top wants it, and the accelerator's frequency.
@@ -106,6 +107,6 @@ mod tests {
         assert_eq!(dividers(80.0), Some((5, 16, 7, 560.0, 80.0)));
         assert_eq!(dividers(62.5), Some((2, 5, 10, 625.0, 62.5)));
         assert_eq!(dividers(100.0), Some((1, 4, 6, 600.0, 100.0)));
-        assert_eq!((dividers(2.0), dividers(500.0)), (None, None), "beyond its dividers and its oscillator");
+        assert_eq!((dividers(2.0), dividers(500.0)), (None, None), "beyond its ranges");
     }
 }
