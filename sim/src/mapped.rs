@@ -29,7 +29,7 @@ impl Mapped {
     }
 
     fn register(&self, address: u32) -> Result<*mut u32> {
-        if address >= WIRE || address % 4 != 0 {
+        if address >= WIRE || !address.is_multiple_of(4) {
             return Err(HostError::Transport(format!("address {address:#x} is not mapped, expected a word below {WIRE:#x}")));
         }
         Ok(self.map.as_mut_ptr().wrapping_add(address as usize).cast())

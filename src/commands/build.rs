@@ -81,8 +81,11 @@ fn bitstream(flow: Flow) -> Option<&'static str> {
     })
 }
 
-/// The architecture, and the model with the bytes of its container if there is one.
-fn accelerator(args: &BuildArgs) -> Result<(Arch, Option<(AnyModel, Vec<u8>)>)> {
+/// A model, and the bytes of its container.
+type Stored = (AnyModel, Vec<u8>);
+
+/// The architecture, and the model if there is one.
+fn accelerator(args: &BuildArgs) -> Result<(Arch, Option<Stored>)> {
     let config = args.config.as_deref().map(Config::load).transpose()?;
     if let Some(path) = &args.container {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;

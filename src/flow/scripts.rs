@@ -118,7 +118,7 @@ fn core(board: &Board, sources: &[String]) -> String {
         name = board.name,
         title = d.title,
         rtl = list(sources),
-        board = list(&[d.files.constraints.clone()]),
+        board = list(std::slice::from_ref(&d.files.constraints)),
     )
 }
 

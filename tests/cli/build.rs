@@ -69,6 +69,24 @@ fn a_clock_that_is_asked_for_reaches_pll_divider_and_place_and_route() {
 }
 
 #[test]
+fn the_network_of_the_small_board_fits_it() {
+    let p = Project::new();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/constraints/icebreaker/digits.toml");
+    p.run(&["compress", "-c", config, "-o", "digits.lacuna"]).did_it();
+    let out = p.run(&["infer", "-c", config, "--container", "digits.lacuna"]).did_it();
+    assert!(out.contains("error rate: 3.00 % of 500 samples"), "{out}");
+    p.run(&["build", "--board", "icebreaker", "--container", "digits.lacuna", "-o", "out", "--plan"]).did_it();
+    // what Yosys refuses on this device
+    assert!(String::from_utf8(p.read("out/synth.ys")).unwrap().contains("setattr -unset ram_style m:* a:ram_style=distributed %i\n"));
+    let large = ["build", "--board", "icebreaker", "--container", &bundled("lenet300100.lacuna"), "-o", "none", "--plan"];
+    p.refuses(&large, &["the memories of 8 PEs have", "the block RAM of", "the largest is spmat"]);
+}
+
+fn bundled(name: &str) -> String {
+    format!("{}/src/demo/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
 fn boards_and_folders_that_are_none_are_refused() {
     let p = Project::compressed();
     p.refuses(&["build", "--board", "none", "-c", "net.toml", "-o", "out"], &["board none: there is no such folder", "known are", "ulx3s"]);

@@ -168,7 +168,7 @@ impl Logic for StreamPort {
             comment!("the beat is there a cycle after it is asked for");
             self.ack.next = self.looked.q.val();
             self.read_data.next = bit_cast_to(self.beats.read_data.val(), 32);
-            self.error.next = self.write.val() | !(self.offset.val() < self.waiting.q.val());
+            self.error.next = self.write.val() | (self.waiting.q.val() <= self.offset.val());
         } else {
             self.ack.next = true;
             self.error.next = true;
@@ -178,7 +178,7 @@ impl Logic for StreamPort {
             }
             if (self.address.val() == self.drop_offset.val())
                 & self.write.val()
-                & !(bit_cast_to(self.waiting.q.val(), 32) < self.data.val())
+                & (self.data.val() <= bit_cast_to(self.waiting.q.val(), 32))
             {
                 self.error.next = false;
                 self.dropped.next = bit_cast_to(self.data.val(), COUNT_BITS);
