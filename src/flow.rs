@@ -5,8 +5,9 @@
 mod clock;
 mod figures;
 mod scripts;
+pub mod yosys;
 
-pub use figures::{nextpnr, of as figures};
+pub use figures::{nextpnr, of as figures, Figures};
 
 use crate::board::{Board, Flow};
 use crate::staged::Staged;
@@ -24,7 +25,8 @@ use std::process::Command;
 
 /// Name of the script that does everything.
 pub const SCRIPT: &str = "build.sh";
-const MANIFEST: &str = "manifest.json";
+/// What a folder holds, with the hash of each file.
+pub const MANIFEST: &str = "manifest.json";
 
 /// What a build may be asked for.
 pub struct Settings {

@@ -249,7 +249,7 @@ impl<T: Transport> Host<T> {
         let commands = [(map::SECTION_WORDS, words.len() as u32), (map::SECTION_CRC, expected), (map::CONTROL, control::CHECK)];
         self.bus.write(&commands)?;
         let limit = 1000 + words.lanes().len() as u64 * 4;
-        self.bus.poll(map::STATUS, status::BUSY, 0, limit, "the check of a section")?;
+        self.bus.poll(map::STATUS, status::CHECKING, 0, limit, "the check of a section")?;
         match self.bus.expect(&[(map::COMPUTED_CRC, expected)]) {
             Err(HostError::Unexpected { found, .. }) => Err(HostError::SectionCrc { section, found, expected }),
             other => other,

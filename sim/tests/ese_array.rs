@@ -225,6 +225,7 @@ impl Rig {
         let lanes = kind.window_lanes(&self.arch);
         let lane = |number| {
             self.set("host_lane", number as u64);
+            self.step();
             self.get("host_word") as u32
         };
         (0..lanes).map(lane).collect()

@@ -99,7 +99,7 @@ pub fn run(data: &Path) -> Result<Outcome> {
 }
 
 /// The demo's configuration with its files from the data folder.
-fn config(data: &Path) -> Result<Config> {
+pub fn config(data: &Path) -> Result<Config> {
     with_data(Config::parse(CONFIG, Path::new("lenet300100.toml"))?, data, "lenet/caffe_lenet300100_sparse.safetensors")
 }
 

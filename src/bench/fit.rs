@@ -4,7 +4,7 @@ use super::report::{rounded, Outcome, Row};
 use crate::flow;
 use crate::term;
 use crate::tools;
-use anyhow::{bail, Context, Result};
+use anyhow::{Context, Result};
 use lacuna_compress::spec::{Arch, WeightForm};
 use lacuna_hdl::generate;
 use serde_json::Value;
@@ -70,34 +70,24 @@ pub fn run() -> Result<Outcome> {
     let notes = vec![
         format!(
             "4 PEs, fifo 8, memories that hold the sparse LeNet-300-100; LFE5U-85, speed grade 6, seed 1, no constraints; {}",
-            used(&report)
+            used(&report)?
         ),
         "totals, not per PE".to_string(),
     ];
     Ok(Outcome { rows: vec![row], checks: vec![], notes })
 }
 
-/// Bits of nextpnr's names: LUTs (as logic, carry and RAM), flip-flops, block RAM, multipliers.
-const CELLS: [(&str, &str); 4] = [("lut", "TRELLIS_COMB"), ("ff", "TRELLIS_FF"), ("bram", "DP16KD"), ("dsp", "MULT18X18D")];
-
 /// The row of a report of nextpnr.
 pub(super) fn row(report: &Value, pes: usize) -> Result<Row> {
     let figures = flow::nextpnr(report)?;
-    let mut row = Row::new().with("board", "ecp5-85").with("pes", pes);
-    for (key, cell) in CELLS {
-        let Some((_, used, _)) = figures.cells.iter().find(|(name, ..)| name == cell) else {
-            bail!("nextpnr's report does not say how many {cell} are used");
-        };
-        row = row.with(key, *used);
-    }
+    let [lut, ff, bram, dsp] = figures.area()?;
+    let row = Row::new().with("board", "ecp5-85").with("pes", pes).with("lut", lut).with("ff", ff).with("bram", bram).with("dsp", dsp);
     Ok(row.with("fmax_mhz", rounded(figures.fmax_mhz.unwrap_or_default(), 2)))
 }
 
 /// `TRELLIS_COMB 8,000 of 83,640, ...`
-fn used(report: &Value) -> String {
-    let of = |cell: &str| {
-        let number = |key: &str| report["utilization"][cell][key].as_u64().unwrap_or(0);
-        format!("{cell} {} of {}", number("used"), number("available"))
-    };
-    CELLS.iter().map(|(_, cell)| of(cell)).collect::<Vec<_>>().join(", ")
+fn used(report: &Value) -> Result<String> {
+    let of = |(name, used, available): &(String, u64, Option<u64>)| Some(format!("{name} {used} of {}", (*available)?));
+    let figures = flow::nextpnr(report)?;
+    Ok(figures.cells.iter().filter(|(_, used, _)| *used > 0).filter_map(of).collect::<Vec<_>>().join(", "))
 }

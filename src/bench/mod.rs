@@ -4,6 +4,7 @@
 //! Printing, JSON and the exit code are here. What does not belong here: anything that another command does too.
 
 mod big;
+mod board;
 mod charlm;
 #[cfg(feature = "train")]
 mod deep;
@@ -34,8 +35,6 @@ mod tests;
 #[cfg(feature = "verilator")]
 mod wire;
 
-pub(crate) use ese_fit::parse as parse_stat;
-
 use crate::{staged, term};
 use anyhow::{bail, Context, Result};
 use report::Outcome;
@@ -59,13 +58,13 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
-    /// deep, prune-lm: folder for models and checkpoints; a run that was stopped goes on from there
+    /// deep, prune-lm: folder for models and checkpoints, board: for what was built; a run that was stopped goes on from there
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// deep, prune-lm: also draw the curves into this folder
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
-    /// deep: only this network: lenet300100 or lenet5
+    /// deep: only this network: lenet300100 or lenet5; board: only this part: ulx3s, largest, icebreaker or xcup
     #[arg(long, value_name = "NAME")]
     pub only: Option<String>,
 }
@@ -82,9 +81,9 @@ impl BenchArgs {
             Ok(())
         };
         only(self.all, "--all", &[Bench::Nine])?;
-        only(self.keep.is_some(), "--keep", &trains)?;
+        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board])?;
         only(self.plots.is_some(), "--plots", &trains)?;
-        only(self.only.is_some(), "--only", &[Bench::Deep])?;
+        only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board])?;
         if let Some(path) = &self.json {
             staged::check_file(path)?;
         }
@@ -133,6 +132,8 @@ pub enum Bench {
     PruneLm,
     /// Loads over a simulated serial line that corrupts, drops, repeats and delays bytes, breaks, or dies
     Wire,
+    /// Digit networks placed and routed for boards, and EIE's 64 PEs synthesized: area, clock, digits per second; an hour
+    Board,
 }
 
 impl Bench {
@@ -156,6 +157,7 @@ impl Bench {
             Bench::Entropy => "entropy",
             Bench::PruneLm => "prune-lm",
             Bench::Wire => "wire",
+            Bench::Board => "board",
         }
     }
 }
@@ -186,6 +188,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         #[cfg(not(feature = "train"))]
         Bench::Deep => return Err(crate::commands::without_training("bench deep")),
         Bench::Entropy => entropy::run(&args.data)?,
+        Bench::Board => board::run(&args.data, args.keep.as_deref(), args.only.as_deref())?,
         #[cfg(feature = "verilator")]
         Bench::Wire => wire::run()?,
         #[cfg(not(feature = "verilator"))]

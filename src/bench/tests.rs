@@ -179,22 +179,3 @@ fn recurrent_measurements_have_their_names() {
         assert_eq!((Bench::from_str(name, false), bench.name()), (Ok(bench), name));
     }
 }
-
-/// A module twice in another: its cells count twice.
-#[test]
-fn what_yosys_counts_is_summed_over_the_hierarchy() {
-    let cells = |types: serde_json::Value| serde_json::json!({"num_cells_by_type": types});
-    let report = serde_json::json!({"modules": {
-        "\\top": cells(serde_json::json!({"$paramod\\pe\\N=1": 2, "LUT2": 3, "FDRE": 1})),
-        "$paramod\\pe\\N=1": cells(serde_json::json!({"LUT6": 10, "RAMB18E2": 3, "DSP48E2": 1, "CARRY4": 7})),
-    }});
-    assert_eq!(ese_fit::of(&report, "top").unwrap(), [23.0, 1.0, 3.0, 2.0]);
-    assert!(ese_fit::of(&report, "none").is_err());
-    let unknown = serde_json::json!({"modules": {"top": cells(serde_json::json!({"NEW9": 1}))}});
-    assert!(ese_fit::of(&unknown, "top").unwrap_err().to_string().contains("NEW9"));
-
-    // as Yosys 0.23 writes it
-    let text = "{\n   \"modules\": {\n      \"\\\\top\": {\n         \"num_cells_by_type\": {\n            \"LUT2\": 3\n         }\n      }\n   },\n       pe   1\n}";
-    assert_eq!(ese_fit::of(&ese_fit::parse(text).unwrap(), "top").unwrap(), [3.0, 0.0, 0.0, 0.0]);
-    assert!(ese_fit::parse("{").is_err());
-}

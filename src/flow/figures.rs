@@ -14,6 +14,21 @@ pub struct Figures {
     pub slack_ns: Option<f64>,
 }
 
+/// Kinds of cells that are LUTs (as logic, carry and RAM), flip-flops, block RAM and multipliers, of any family.
+const KINDS: [&[&str]; 4] =
+    [&["TRELLIS_COMB", "ICESTORM_LC"], &["TRELLIS_FF"], &["DP16KD", "ICESTORM_RAM"], &["MULT18X18D", "ICESTORM_DSP"]];
+
+impl Figures {
+    /// LUTs, flip-flops, block RAM, multipliers that place and route used. A logic cell of an iCE40 is a LUT and a flip-flop,
+    /// and counts as both.
+    pub fn area(&self) -> Result<[u64; 4]> {
+        let used = |names: &[&str]| self.cells.iter().find(|(name, ..)| names.contains(&name.as_str())).map(|(_, used, _)| *used);
+        let lut = used(KINDS[0]).context("the report does not say how many LUTs are used")?;
+        let ff = used(KINDS[1]).unwrap_or(lut);
+        Ok([lut, ff, used(KINDS[2]).unwrap_or(0), used(KINDS[3]).unwrap_or(0)])
+    }
+}
+
 /// Of nextpnr's report: what it used of each kind of cell, and the slowest clock.
 pub fn nextpnr(report: &Value) -> Result<Figures> {
     let Some(kinds) = report["utilization"].as_object() else { bail!("nextpnr's report has no utilization") };
@@ -30,7 +45,7 @@ pub fn nextpnr(report: &Value) -> Result<Figures> {
 
 /// Of Yosys's `stat -json`: cells of the flat design by type.
 fn yosys(text: &str) -> Result<Figures> {
-    let report = crate::bench::parse_stat(text)?;
+    let report = super::yosys::parse(text)?;
     let cells = report["modules"].as_object().into_iter().flatten();
     let Some((_, top)) = cells.max_by_key(|(_, m)| m["num_cells"].as_u64()) else { bail!("Yosys counted no module") };
     let by_type = top["num_cells_by_type"].as_object().into_iter().flatten();

@@ -114,7 +114,7 @@ impl Eie {
             layers: Memory::new(Style::Small, LayerRecord::bits(arch), arch.max_layers, Some("layers")),
             layers_lane: LaneSelect::of_word(LayerRecord::bits(arch)),
             // as late as a PE's word
-            layers_word: Delay::new(32, 1),
+            layers_word: Delay::new(32, 2),
             pe_array: PeArray::new(arch),
             layers_selected: Default::default(),
             unused: Default::default(),

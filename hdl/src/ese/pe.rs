@@ -53,6 +53,7 @@ pub struct EsePe {
     pub host_lane: Wire<In>,
     pub host_word: Wire<Out>,
     entries_lane: LaneSelect,
+    word: Reg,
     ptr_read: PtrRead,
     queue: ColumnQueue,
     spmat_read: SpmatRead,
@@ -152,6 +153,7 @@ impl EsePe {
             host_data: Wire::new(w.host_data),
             host_lane: Wire::new(w.host_lane),
             host_word: Wire::new(32),
+            word: Reg::new(32),
             entries_lane: LaneSelect::of_word(MemoryKind::Spmat.width(arch)),
             ptr_read: PtrRead::new(arch, value),
             queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), value, w.turn),
@@ -250,7 +252,7 @@ impl Logic for EsePe {
         dff_setup!(self, clock, valid_2, token_2, first_2, value_2, weight_2, run_2);
         dff_setup!(self, clock, valid_3, token_3, rows_bank_3, parity_3, row_3, acts_3);
         dff_setup!(self, clock, valid_4, rows_bank_4, parity_4, row_4, again_4);
-        dff_setup!(self, clock, wipe_address, show_rows, show_parity, seen);
+        dff_setup!(self, clock, wipe_address, show_rows, show_parity, seen, word);
         clock!(self, clock, ptr_read, queue, spmat_read, decode);
 
         // a broadcast column becomes entries
@@ -443,13 +445,14 @@ impl Logic for EsePe {
         self.decode.host_data.next = bit_cast_to(self.host_data.val(), &self.decode.host_data.next);
         self.entries_lane.word.next = bit_cast_to(self.spmat_read.host_word.val(), &self.entries_lane.word.next);
         self.entries_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.entries_lane.lane.next);
-        self.host_word.next = 0.into();
+        self.host_word.next = self.word.q.val();
+        self.word.d.next = 0.into();
         if self.selected.val() {
             match self.host_memory.val().index() {
-                0 => self.host_word.next = self.entries_lane.field.val(),
-                1 => self.host_word.next = bit_cast_to(self.ptr_read.host_even.val(), &self.host_word.next),
-                2 => self.host_word.next = bit_cast_to(self.ptr_read.host_odd.val(), &self.host_word.next),
-                4 => self.host_word.next = bit_cast_to(self.decode.host_word.val(), &self.host_word.next),
+                0 => self.word.d.next = self.entries_lane.field.val(),
+                1 => self.word.d.next = bit_cast_to(self.ptr_read.host_even.val(), &self.word.d.next),
+                2 => self.word.d.next = bit_cast_to(self.ptr_read.host_odd.val(), &self.word.d.next),
+                4 => self.word.d.next = bit_cast_to(self.decode.host_word.val(), &self.word.d.next),
                 _ => {}
             }
         }
@@ -473,7 +476,7 @@ impl Logic for EsePe {
                  word drain_address of all banks, in the cycle after too. No bank is drained while entries for it are\n\
                  under way: the sequence of operations sees to that.\n\
                  idle: nothing is under way. clear drops all that is (accumulators keep what they hold).\n\
-                 The host reads (word one cycle later, as long as host_pe and host_memory stay; zero for memories that\n\
+                 The host reads (word two cycles later, host_lane a cycle later, as long as host_pe and host_memory stay; zero for memories that\n\
                  are not a PE's) and writes words of one memory while nothing else is under way.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")

@@ -75,7 +75,7 @@ pub struct Ese {
     vectors_selected: Signal<Local, Bit>,
     vector_word: Wire<Local>,
     pe_word: Wire<Local>,
-    own_word: Wire<Local>,
+    own_word: Reg,
     unused: Signal<Local, Bit>,
     pes: Const,
     hash_low: Const,
@@ -159,7 +159,7 @@ impl Ese {
             vectors_selected: Default::default(),
             vector_word: Wire::new(ACT_BITS),
             pe_word: Wire::new(32),
-            own_word: Wire::new(32),
+            own_word: Reg::new(32),
             unused: Default::default(),
             pes: Const::new(PE_COUNT_BITS, arch.pes as u64),
             hash_low: Const::new(32, hash & 0xffff_ffff),
@@ -183,7 +183,7 @@ impl Ese {
 impl Logic for Ese {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, word);
+        dff_setup!(self, clock, own_word, word);
         clock!(self, clock, host, control, broadcaster, array, drain, stream_out);
         self.host.reset.next = self.reset.val();
         self.control.reset.next = self.reset.val();
@@ -400,11 +400,12 @@ impl Logic for Ese {
         self.array.host_address.next = bit_cast_to(self.host.bus_address.val(), self._host_address);
         self.array.host_data.next = bit_cast_to(self.host.bus_data.val(), self._host_data);
         self.pe_word.next = self.array.host_word.val();
-        self.own_word.next = self.drain.host_word.val();
-        self.word.d.next = self.pe_word.val() | self.own_word.val();
+        // a PE's word has passed a register
+        self.own_word.d.next = self.drain.host_word.val();
         if self.vectors_selected.val() {
-            self.word.d.next = bit_cast_to(self.vector_word.val(), 32);
+            self.own_word.d.next = bit_cast_to(self.vector_word.val(), 32);
         }
+        self.word.d.next = self.pe_word.val() | self.own_word.q.val();
         self.host.bus_word.next = self.word.q.val();
         self.unused.next = self.s_axi_awprot.val().any()
             ^ self.s_axi_arprot.val().any()

@@ -85,7 +85,7 @@ pub struct MemoryPort {
     depth: Wire<Local>,
     count: Wire<Local>,
     last_lane: Wire<Local>,
-    // the lane that is asked for (0), in the memory's output (1), on the bus (2), in `lane_word` (3)
+    // the lane that is asked for (0), in the memory's output (1), in two registers on the way (2, 3), in `lane_word` (4)
     left: Reg,
     issuing: Flag,
     opening: Flag,
@@ -101,6 +101,9 @@ pub struct MemoryPort {
     valid_3: Flag,
     lane_3: Reg,
     last_3: Flag,
+    valid_4: Flag,
+    lane_4: Reg,
+    last_4: Flag,
     // of each memory, by its number
     depths: Vec<Const>,
     counts: Vec<Const>,
@@ -189,6 +192,9 @@ impl MemoryPort {
             valid_3: Flag::new(),
             lane_3: Reg::new(lane),
             last_3: Flag::new(),
+            valid_4: Flag::new(),
+            lane_4: Reg::new(lane),
+            last_4: Flag::new(),
             // 0: as many as there are PEs, which this module does not know
             counts: all.iter().map(|k| Const::new(PE_COUNT_BITS, fixed_count(k) as u64)).collect(),
             depths: all.iter().map(|k| Const::new(DEPTH_BITS, k.depth(arch) as u64)).collect(),
@@ -208,7 +214,10 @@ impl Logic for MemoryPort {
         dff_setup!(
             self, clock, step, at_memory, at_pe, at_check, at_lane, at_end, exists, fits, word, lane_word, state, left, issuing, opening
         );
-        dff_setup!(self, clock, address_0, lane_0, valid_1, lane_1, last_1, valid_2, lane_2, last_2, valid_3, lane_3, last_3);
+        dff_setup!(
+            self, clock, address_0, lane_0, valid_1, lane_1, last_1, valid_2, lane_2, last_2, valid_3, lane_3, last_3, valid_4, lane_4,
+            last_4
+        );
         self.ack.next = false;
         self.range_error.next = false;
         self.refused.next = false;
@@ -272,7 +281,7 @@ impl Logic for MemoryPort {
         self.bus_data.next = self.word.q.val();
         self.read_data.next = self.lane_word.q.val();
 
-        // one lane a cycle, there three cycles after it is asked for; a write replaces bytes of one of them
+        // one lane a cycle, there four cycles after it is asked for; a write replaces bytes of one of them
         self.ends_0.next = self.lane_0.q.val() == self.at_end.q.val();
         self.valid_1.d.next = self.issuing.q.val();
         self.lane_1.d.next = self.lane_0.q.val();
@@ -281,22 +290,25 @@ impl Logic for MemoryPort {
         self.lane_2.d.next = self.lane_1.q.val();
         self.last_2.d.next = self.last_1.q.val();
         self.lane_word.d.next = self.lane_word.q.val();
-        if self.valid_2.q.val() {
+        if self.valid_3.q.val() {
             self.lane_word.d.next = self.bus_word.val();
         }
         self.valid_3.d.next = self.valid_2.q.val();
         self.lane_3.d.next = self.lane_2.q.val();
         self.last_3.d.next = self.last_2.q.val();
+        self.valid_4.d.next = self.valid_3.q.val();
+        self.lane_4.d.next = self.lane_3.q.val();
+        self.last_4.d.next = self.last_3.q.val();
         self.bytes.old.next = self.lane_word.q.val();
         self.bytes.data.next = self.data.val();
         self.bytes.strobe.next = self.strobe.val();
         self.merge.word.next = self.word.q.val();
-        self.merge.lane.next = self.lane_3.q.val();
+        self.merge.lane.next = self.lane_4.q.val();
         self.merge.data.next = self.lane_word.q.val();
-        if self.lane_3.q.val() == self.at_lane.q.val() {
+        if self.lane_4.q.val() == self.at_lane.q.val() {
             self.merge.data.next = self.bytes.merged.val();
         }
-        if self.valid_3.q.val() {
+        if self.valid_4.q.val() {
             self.word.d.next = self.merge.merged.val();
         }
         self.crc_step.state.next = self.state.q.val();
@@ -344,9 +356,9 @@ impl Logic for MemoryPort {
                         self.address_0.d.next = self.address_0.q.val() + 1;
                     }
                 }
-                if self.valid_3.q.val() {
+                if self.valid_4.q.val() {
                     self.state.d.next = self.crc_step.result.val();
-                    if self.last_3.q.val() {
+                    if self.last_4.q.val() {
                         self.step.d.next = Step::Answer;
                         if self.at_check.q.val() {
                             self.step.d.next = Step::Result;
@@ -374,6 +386,7 @@ impl Logic for MemoryPort {
             self.valid_1.d.next = false;
             self.valid_2.d.next = false;
             self.valid_3.d.next = false;
+            self.valid_4.d.next = false;
         }
         // before the first reset the state is anything: it must not cost a preloaded word
         if self.reset.val() {

@@ -241,7 +241,7 @@ impl Logic for HostPort {
                 "Host port: AXI4-Lite slave, register map (docs/registers.md), and the way to every memory.\n\
                  \n\
                  Towards the memories: bus_read asks for word bus_address of memory bus_memory of PE (or channel) bus_pe, which\n\
-                 is in bus_word two cycles later, as long as bus_memory and bus_pe stay; bus_write writes bus_data. Both come only\n\
+                 is in bus_word three cycles later, as long as bus_memory and bus_pe stay; bus_write writes bus_data. Both come only\n\
                  while the datapath is not busy. start comes only while weights are valid.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")

