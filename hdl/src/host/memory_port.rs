@@ -22,7 +22,7 @@ pub enum Step {
     Begin,
     /// Reads lane after lane: the addressed one, all of the word that a write changes, or all of a section.
     Lanes,
-    /// Answers, and writes the word back if it was a write.
+    /// Answers; if it was a write, the word is written back in the next cycle.
     Answer,
     /// The CRC is complete.
     Result,
@@ -88,6 +88,7 @@ pub struct MemoryPort {
     // the lane that is asked for (0), in the memory's output (1), in two registers on the way (2, 3), in `lane_word` (4)
     left: Reg,
     issuing: Flag,
+    writing: Flag,
     opening: Flag,
     address_0: Reg,
     lane_0: Reg,
@@ -179,6 +180,7 @@ impl MemoryPort {
             last_lane: Wire::new(lane),
             left: Reg::new(32),
             issuing: Flag::new(),
+            writing: Flag::new(),
             opening: Flag::new(),
             address_0: Reg::new(address),
             lane_0: Reg::new(lane),
@@ -212,7 +214,8 @@ impl Logic for MemoryPort {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, step, at_memory, at_pe, at_check, at_lane, at_end, exists, fits, word, lane_word, state, left, issuing, opening
+            self, clock, step, at_memory, at_pe, at_check, at_lane, at_end, exists, fits, word, lane_word, state, left, issuing, writing,
+            opening
         );
         dff_setup!(
             self, clock, address_0, lane_0, valid_1, lane_1, last_1, valid_2, lane_2, last_2, valid_3, lane_3, last_3, valid_4, lane_4,
@@ -224,7 +227,8 @@ impl Logic for MemoryPort {
         self.checked.next = false;
         self.checking.next = false;
         self.bus_read.next = false;
-        self.bus_write.next = false;
+        self.writing.d.next = false;
+        self.bus_write.next = self.writing.q.val();
 
         // where the addressed lane lies
         if self.step.q.val() == Step::Idle {
@@ -367,7 +371,7 @@ impl Logic for MemoryPort {
                 }
             }
             Step::Answer => {
-                self.bus_write.next = self.write.val();
+                self.writing.d.next = self.write.val();
                 self.ack.next = true;
                 self.step.d.next = Step::Idle;
             }

@@ -28,7 +28,7 @@ pub struct UartTop {
     frame_tx: FrameTx,
     bridge: Bridge,
     power_up: Reg,
-    restart: Signal<Local, Bit>,
+    restart: Reg,
     strobes: Const,
     irq: Signal<Local, Bit>,
     unused: Signal<Local, Bit>,
@@ -54,7 +54,7 @@ impl UartTop {
             frame_tx: Default::default(),
             bridge: Default::default(),
             power_up: Reg::with_initial(4, 0),
-            restart: Default::default(),
+            restart: Reg::with_initial(1, 1),
             strobes: Const::new(4, 15),
             irq: Default::default(),
             unused: Default::default(),
@@ -68,17 +68,18 @@ impl Logic for UartTop {
     #[hdl_gen]
     fn update(&mut self) {
         clock!(self, clock, receiver, sender, frame_rx, frame_tx, bridge);
-        dff_setup!(self, clock, power_up);
+        dff_setup!(self, clock, power_up, restart);
         // boards need no reset: the first cycles are one
         if !self.power_up.q.val().all() {
             self.power_up.d.next = self.power_up.q.val() + 1;
         }
-        self.restart.next = self.reset.val() | !self.power_up.q.val().all();
-        self.receiver.reset.next = self.restart.val();
-        self.sender.reset.next = self.restart.val();
-        self.frame_rx.reset.next = self.restart.val();
-        self.frame_tx.reset.next = self.restart.val();
-        self.bridge.reset.next = self.restart.val();
+        // a register of its own: it goes everywhere
+        self.restart.d.next = bit_cast_bit(self.reset.val() | !self.power_up.q.val().all(), 1);
+        self.receiver.reset.next = self.restart.q.val().any();
+        self.sender.reset.next = self.restart.q.val().any();
+        self.frame_rx.reset.next = self.restart.q.val().any();
+        self.frame_tx.reset.next = self.restart.q.val().any();
+        self.bridge.reset.next = self.restart.q.val().any();
 
         // the line
         self.receiver.line.next = self.uart_rx.val();
@@ -119,7 +120,7 @@ impl Logic for UartTop {
 
         for k in 0..(self._eie) {
             self.eie[k].clock.next = self.clock.val();
-            self.eie[k].reset.next = self.restart.val();
+            self.eie[k].reset.next = self.restart.q.val().any();
             self.eie[k].s_axi_awaddr.next = self.bridge.address.val();
             self.eie[k].s_axi_awprot.next = 0.into();
             self.eie[k].s_axi_awvalid.next = self.bridge.awvalid.val();
@@ -143,7 +144,7 @@ impl Logic for UartTop {
         }
         for k in 0..(self._ese) {
             self.ese[k].clock.next = self.clock.val();
-            self.ese[k].reset.next = self.restart.val();
+            self.ese[k].reset.next = self.restart.q.val().any();
             self.ese[k].s_axi_awaddr.next = self.bridge.address.val();
             self.ese[k].s_axi_awprot.next = 0.into();
             self.ese[k].s_axi_awvalid.next = self.bridge.awvalid.val();
@@ -165,7 +166,7 @@ impl Logic for UartTop {
             self.ese[k].s_axi_rready.next = true;
             self.irq.next = self.ese[k].irq.val();
             self.streams[k].clock.next = self.clock.val();
-            self.streams[k].reset.next = self.restart.val();
+            self.streams[k].reset.next = self.restart.q.val().any();
             self.streams[k].request.next = self.bridge.own_request.val();
             self.streams[k].write.next = self.bridge.own_write.val();
             self.streams[k].address.next = self.bridge.own_address.val();
