@@ -148,9 +148,10 @@ fn an_older_output_survives_a_failure() {
 #[test]
 fn a_measurement_is_told_nothing_that_it_ignores() {
     let p = Project::new();
-    for (option, only) in [("--plots", "deep or prune-lm"), ("--keep", "deep or prune-lm"), ("--only", "deep")] {
+    for (option, only) in [("--plots", "deep or prune-lm"), ("--keep", "deep or prune-lm or board"), ("--only", "deep or board")] {
         let expected = format!("found {option} with entropy, expected it with {only} only");
         p.refuses(&["bench", "entropy", option, "x"], &[&expected]);
     }
     p.refuses(&["bench", "entropy", "--all"], &["expected it with nine only"]);
+    p.refuses(&["bench", "board", "--only", "somewhere"], &["found --only somewhere, expected ulx3s, largest, icebreaker, xcup"]);
 }
