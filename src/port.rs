@@ -50,10 +50,10 @@ impl Transport for AnyPort {
             AnyPort::Mapped(mapped) => mapped.renew(),
         }
     }
-    fn poll(&mut self, address: u32, mask: u32, value: u32, limit: u64, what: &'static str) -> Result<(), HostError> {
+    fn least_looks(&self) -> u64 {
         match self {
-            AnyPort::Line(wire) => wire.poll(address, mask, value, limit, what),
-            AnyPort::Mapped(mapped) => mapped.poll(address, mask, value, limit, what),
+            AnyPort::Line(wire) => wire.least_looks(),
+            AnyPort::Mapped(mapped) => mapped.least_looks(),
         }
     }
 }

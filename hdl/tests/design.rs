@@ -231,7 +231,7 @@ fn cells(pes: usize, command: &str) -> std::collections::BTreeMap<String, usize>
 fn entries_and_pointers_are_block_ram_and_the_product_a_dsp_on_ecp5() {
     let two = cells(2, "synth_ecp5");
     // entries: 2,048 x 64 bits = 8 blocks of 2,048 x 9; pointers: two banks of 1,500 x 15 = 2 blocks of 1,024 x 18;
-    // biases, whose place the tool chooses: 60 x 40 = 2 blocks of 512 x 36; the codebook, likewise: 1 of 1,024 x 18;
+    // biases: 60 x 40 = 2 blocks of 512 x 36; the codebook, whose place the tool chooses: 1 of 1,024 x 18;
     // both activation buffers together: 256 x 17 = 1 of 1,024 x 18
     let per_pe = 8 + 2 * 2 + 2 + 1 + 1;
     assert_eq!(two.get("DP16KD"), Some(&(2 * per_pe)), "{two:?}");

@@ -50,8 +50,20 @@ pub trait Transport {
     fn write(&mut self, words: &[(u32, u32)]) -> Result<()>;
     /// Reads one word after the other.
     fn read(&mut self, addresses: &[u32]) -> Result<Vec<u32>>;
-    /// Reads `address` until `data & mask == value`, for at most `limit` cycles.
-    fn poll(&mut self, address: u32, mask: u32, value: u32, limit: u64, what: &'static str) -> Result<()>;
+    /// Reads `address` until `data & mask == value`, for at most `limit` cycles. Where cycles cannot be counted these are
+    /// looks, each of which takes at least a cycle.
+    fn poll(&mut self, address: u32, mask: u32, value: u32, limit: u64, what: &'static str) -> Result<()> {
+        for _ in 0..limit.max(self.least_looks()) {
+            if self.read(&[address])?.first().is_some_and(|found| found & mask == value) {
+                return Ok(());
+            }
+        }
+        Err(HostError::Timeout { what, limit })
+    }
+    /// Looks of [`Transport::poll`] at least.
+    fn least_looks(&self) -> u64 {
+        1000
+    }
     /// Begins anew after [`HostError::Restarted`]. False if this way to an accelerator knows no such thing.
     fn renew(&mut self) -> Result<bool> {
         Ok(false)

@@ -278,14 +278,4 @@ impl<L: Line> Transport for Wire<L> {
     fn renew(&mut self) -> Result<bool> {
         self.hello().map(|()| true)
     }
-
-    /// The limit in cycles is taken as that many looks: each costs the line more than a cycle.
-    fn poll(&mut self, address: u32, mask: u32, value: u32, limit: u64, what: &'static str) -> Result<()> {
-        for _ in 0..limit.max(1000) {
-            if self.read_run(address, 1)?.first().is_some_and(|found| found & mask == value) {
-                return Ok(());
-            }
-        }
-        Err(HostError::Timeout { what, limit })
-    }
 }

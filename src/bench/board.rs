@@ -34,16 +34,17 @@ pub fn run(data: &Path, keep: Option<&Path>, only: Option<&str>) -> Result<Outco
     let scratch = tempfile::tempdir()?;
     let folder = keep.unwrap_or(scratch.path());
     let wanted = |part: &str| only.is_none_or(|name| name == part);
+    let digits = bundled_digits()?;
     let mut outcome = Outcome { rows: vec![], checks: vec![], notes: vec![] };
     if wanted("ulx3s") || wanted("largest") {
         let board = Board::find("ulx3s")?;
         let (model, bytes) = bundled()?;
         let eight = build(&board, &model, &bytes, &folder.join("ulx3s"))?;
-        outcome.rows.push(row(&board, LENET, &model, &eight, &bundled_digits()?)?);
+        outcome.rows.push(row(&board, LENET, &model, &eight, &digits)?);
         outcome.checks.push(Check::new("ULX3S, 8 PEs: MHz after routing", eight.fmax_mhz, 1, Bar::AtLeast(LEAST_MHZ)).stretch(100.0));
         if wanted("largest") {
             let (model, figures) = largest(&board, &eight, model.arch().pes, data, folder)?;
-            outcome.rows.push(row(&board, LENET, &model, &figures, &bundled_digits()?)?);
+            outcome.rows.push(row(&board, LENET, &model, &figures, &digits)?);
         }
     }
     if wanted("icebreaker") {
@@ -51,7 +52,7 @@ pub fn run(data: &Path, keep: Option<&Path>, only: Option<&str>) -> Result<Outco
         let config = Config::load(&board.folder.join("digits.toml"))?;
         let model = pipeline::compress(&config)?.compiled.model;
         let figures = build(&board, &model, &model.to_container()?, &folder.join("icebreaker"))?;
-        outcome.rows.push(row(&board, "digits, 784-40-10", &model, &figures, &bundled_digits()?)?);
+        outcome.rows.push(row(&board, "digits, 784-40-10", &model, &figures, &digits)?);
         let needed = board.description.clock.mhz;
         outcome.checks.push(Check::new("iCEBreaker: MHz after routing", figures.fmax_mhz, 1, Bar::AtLeast(needed)));
     }

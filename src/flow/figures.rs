@@ -14,18 +14,26 @@ pub struct Figures {
     pub slack_ns: Option<f64>,
 }
 
-/// Kinds of cells that are LUTs (as logic, carry and RAM), flip-flops, block RAM and multipliers, of any family.
-const KINDS: [&[&str]; 4] =
-    [&["TRELLIS_COMB", "ICESTORM_LC"], &["TRELLIS_FF"], &["DP16KD", "ICESTORM_RAM"], &["MULT18X18D", "ICESTORM_DSP"]];
+/// nextpnr's names of LUTs (as logic, carry and RAM), flip-flops, block RAM and multipliers, for each family. A logic cell of
+/// an iCE40 is a LUT and a flip-flop, and counts as both.
+const KINDS: [[&str; 4]; 2] =
+    [["TRELLIS_COMB", "TRELLIS_FF", "DP16KD", "MULT18X18D"], ["ICESTORM_LC", "ICESTORM_LC", "ICESTORM_RAM", "ICESTORM_DSP"]];
 
 impl Figures {
-    /// LUTs, flip-flops, block RAM, multipliers that place and route used. A logic cell of an iCE40 is a LUT and a flip-flop,
-    /// and counts as both.
+    fn used(&self, kind: &str) -> Option<u64> {
+        self.cells.iter().find(|(name, ..)| name == kind).map(|(_, used, _)| *used)
+    }
+
+    /// LUTs, flip-flops, block RAM, multipliers that place and route used.
     pub fn area(&self) -> Result<[u64; 4]> {
-        let used = |names: &[&str]| self.cells.iter().find(|(name, ..)| names.contains(&name.as_str())).map(|(_, used, _)| *used);
-        let lut = used(KINDS[0]).context("the report does not say how many LUTs are used")?;
-        let ff = used(KINDS[1]).unwrap_or(lut);
-        Ok([lut, ff, used(KINDS[2]).unwrap_or(0), used(KINDS[3]).unwrap_or(0)])
+        let Some(kinds) = KINDS.iter().find(|kinds| self.used(kinds[0]).is_some()) else {
+            bail!("nextpnr's report does not say how many {} or {} are used", KINDS[0][0], KINDS[1][0]);
+        };
+        let mut area = [0; 4];
+        for (used, kind) in area.iter_mut().zip(kinds) {
+            *used = self.used(kind).with_context(|| format!("nextpnr's report does not say how many {kind} are used"))?;
+        }
+        Ok(area)
     }
 }
 
@@ -102,6 +110,21 @@ pub fn of(folder: &Path, mhz: f64) -> Result<(&'static str, Figures)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn area_is_what_the_family_calls_it_and_nothing_is_made_up() {
+        let figures = |cells: &[(&str, u64)]| Figures {
+            cells: cells.iter().map(|(name, used)| (name.to_string(), *used, None)).collect(),
+            fmax_mhz: None,
+            slack_ns: None,
+        };
+        let ecp5 = [("TRELLIS_COMB", 9), ("TRELLIS_FF", 8), ("DP16KD", 7), ("MULT18X18D", 6)];
+        let ice40 = [("ICESTORM_LC", 5), ("ICESTORM_RAM", 4), ("ICESTORM_DSP", 0)];
+        assert_eq!(figures(&ecp5).area().unwrap(), [9, 8, 7, 6]);
+        assert_eq!(figures(&ice40).area().unwrap(), [5, 5, 4, 0]);
+        assert!(figures(&ecp5[..3]).area().unwrap_err().to_string().contains("MULT18X18D"));
+        assert!(figures(&ice40[1..]).area().unwrap_err().to_string().contains("ICESTORM_LC"));
+    }
 
     #[test]
     fn vivados_reports_are_read() {

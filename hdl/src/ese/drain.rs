@@ -149,7 +149,6 @@ pub struct Drain {
     _cell_address: usize,
     _parameter_address: usize,
     _act_address: usize,
-    _host_data: usize,
     _channels: usize,
     _job_bits: usize,
     // where the fields of an operation lie
@@ -292,7 +291,6 @@ impl Drain {
             _cell_address: cell,
             _parameter_address: w.bias,
             _act_address: w.act,
-            _host_data: w.host_data,
             _channels: channels,
             _job_bits: job_bits,
             _token: field("token"),

@@ -47,16 +47,10 @@ module requantize #(
     reg beyond_fours;
     always @* begin
         case (shift[3:2])
-            2'd0: by_fours = second[18:0];
-            2'd1: by_fours = second[22:4];
-            2'd2: by_fours = second[26:8];
-            default: by_fours = second[30:12];
-        endcase
-        case (shift[3:2])
-            2'd0: beyond_fours = |differs[30:19];
-            2'd1: beyond_fours = |differs[30:23];
-            2'd2: beyond_fours = |differs[30:27];
-            default: beyond_fours = 1'b0;
+            2'd0: {beyond_fours, by_fours} = {|differs[30:19], second[18:0]};
+            2'd1: {beyond_fours, by_fours} = {|differs[30:23], second[22:4]};
+            2'd2: {beyond_fours, by_fours} = {|differs[30:27], second[26:8]};
+            default: {beyond_fours, by_fours} = {1'b0, second[30:12]};
         endcase
     end
     wire [18:15] differs_fours = by_fours[18:15] ^ {4{negative}};
@@ -64,16 +58,10 @@ module requantize #(
     reg beyond_ones;
     always @* begin
         case (shift[1:0])
-            2'd0: shifted = by_fours[15:0];
-            2'd1: shifted = by_fours[16:1];
-            2'd2: shifted = by_fours[17:2];
-            default: shifted = by_fours[18:3];
-        endcase
-        case (shift[1:0])
-            2'd0: beyond_ones = |differs_fours[18:15];
-            2'd1: beyond_ones = |differs_fours[18:16];
-            2'd2: beyond_ones = |differs_fours[18:17];
-            default: beyond_ones = differs_fours[18];
+            2'd0: {beyond_ones, shifted} = {|differs_fours[18:15], by_fours[15:0]};
+            2'd1: {beyond_ones, shifted} = {|differs_fours[18:16], by_fours[16:1]};
+            2'd2: {beyond_ones, shifted} = {|differs_fours[18:17], by_fours[17:2]};
+            default: {beyond_ones, shifted} = {differs_fours[18], by_fours[18:3]};
         endcase
     end
     wire fits = !(beyond || beyond_fours || beyond_ones);
