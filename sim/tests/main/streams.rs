@@ -1,6 +1,4 @@
 //! The AXI4-Stream master and slave of the shim, on a small loopback.
-#![cfg(feature = "verilator")]
-
 use lacuna_sim::dut::{Dut, StreamBeat};
 use lacuna_sim::verilate::{default_cache, Build, Error, Library, Optimize, Port, Source, Streams};
 

@@ -1,9 +1,6 @@
 //! Compiled recurrent networks: their images have a meaning, and run on the hardware as the golden model says.
-#![cfg(feature = "verilator")]
 
-mod common;
-
-use common::cache;
+use crate::common::cache;
 use lacuna_compress::model::{Activation, Candidate, DenseLayer, LstmLayer, Matrix, Recurrent as Network};
 use lacuna_compress::recurrent::{
     compile_recurrent, compile_recurrent_with, synthetic, synthetic_ranges, CompiledRecurrent, Density, Pruning, RecurrentCalibration,

@@ -1,8 +1,6 @@
 //! The golden model of compiled recurrent networks against floating point: every c, h and output.
 
-#[path = "common/float.rs"]
-mod float;
-
+use crate::common::float;
 use lacuna_compress::model::{Candidate, LstmLayer, Matrix};
 use lacuna_compress::recurrent::{compile_recurrent, CompiledRecurrent, RecurrentSettings};
 use lacuna_compress::spec::lut::{OUTPUT_FRACTION, SIGMOID_FRACTION, TANH_FRACTION};

@@ -1,8 +1,6 @@
 //! Convolutions: golden model against the definition, hardware under Verilator against golden model and cycle model.
 
-mod common;
-
-use common::conv::{compiled, conv_case, layer, settings, Hardware};
+use crate::common::conv::{compiled, conv_case, layer, settings, Hardware};
 use lacuna_compress::model::{Conv, QuantizedLayer};
 use lacuna_compress::spec::{LayerRecord, MemoryImage, Section, Walk, WeightForm};
 use lacuna_sim::golden::Golden;
@@ -104,8 +102,8 @@ fn a_walk_that_the_hardware_could_not_end_or_that_leaves_its_buffers_is_refused(
 #[cfg(feature = "verilator")]
 mod hardware {
     use super::*;
-    use common::cache;
-    use common::conv::{case_of, inputs, ConvCase};
+    use crate::common::cache;
+    use crate::common::conv::{case_of, inputs, ConvCase};
     use lacuna_compress::compile::{RowOrder, Settings};
     use lacuna_compress::model::Activation;
     use lacuna_compress::spec::registers::{control, CONTROL};

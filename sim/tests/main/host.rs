@@ -1,9 +1,6 @@
 //! The host port: identity, windows, checks, errors, interrupt, abort, reset, reload.
-#![cfg(feature = "verilator")]
 
-mod common;
-
-use common::{cache, random_case, Case};
+use crate::common::{cache, random_case, Case};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::spec::registers::{self as map, control, errors, status, Access, REGISTERS};
 use lacuna_compress::spec::{layout, MemoryKind, Section, Words};

@@ -1,9 +1,6 @@
 //! Hardware under Verilator against golden model and cycle model: results and every counter, exactly.
-#![cfg(feature = "verilator")]
 
-mod common;
-
-use common::{cache, random_case, wide_case, Case};
+use crate::common::{cache, random_case, wide_case, Case};
 use lacuna_sim::simulate::{Door, Options, Simulator};
 
 fn options(door: Door, seed: u64) -> Options {

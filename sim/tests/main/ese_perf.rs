@@ -1,18 +1,13 @@
 //! The cycle model of the LSTM datapath against the hardware: every step's last beat, every stall, exactly.
-#![cfg(feature = "verilator")]
 
-mod common;
-#[path = "common/recurrent.rs"]
-mod networks;
-
-use common::cache;
+use crate::common::cache;
+use crate::common::recurrent::RecurrentCase;
 use lacuna_compress::spec::registers as map;
 use lacuna_sim::dut::StreamBeat;
 use lacuna_sim::host::Transport;
 use lacuna_sim::perf_ese::EseNetwork;
 use lacuna_sim::recurrent::{RecurrentOptions, RecurrentSimulator};
 use lacuna_sim::simulate::{Door, Options};
-use networks::RecurrentCase;
 
 fn start(case: &RecurrentCase) -> RecurrentSimulator {
     let common = Options { door: Door::Preload, seed: case.seed, cache: cache(), ..Options::default() };

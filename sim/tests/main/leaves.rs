@@ -1,9 +1,6 @@
 //! The hand-written arithmetic against the functions of `spec` that it must equal, under Verilator.
-#![cfg(feature = "verilator")]
 
-mod common;
-
-use common::cache;
+use crate::common::cache;
 use lacuna_compress::spec::{fixed, Words};
 use lacuna_sim::dut::Dut;
 use lacuna_sim::verilate::{Build, Optimize, Port, Source};
@@ -57,7 +54,7 @@ fn requantize_equals_the_spec_at_every_shift() {
     for (sum_bits, stages) in [(24u32, 0), (40, 0), (48, 0), (24, 1), (40, 1), (48, 1)] {
         let ports = [("sum", sum_bits, true), ("shift", 6, true), ("relu", 1, true), ("act", 16, false)];
         let parameters = format!("#(.SUM({sum_bits}), .STAGES({stages}))");
-        let mut dut = leaf("requantize", include_str!("../../hdl/src/prim/requantize.v"), &parameters, &ports);
+        let mut dut = leaf("requantize", include_str!("../../../hdl/src/prim/requantize.v"), &parameters, &ports);
         let (low, high) = fixed::limits(sum_bits as usize);
         for shift in 0..=fixed::MAX_SHIFT.min(sum_bits - 1) {
             // where saturation begins, both ends of the format, and anything between
@@ -96,7 +93,7 @@ fn product_is_exact_also_at_most_negative_times_most_negative() {
     for (a_bits, b_bits, sum_bits) in [(16u32, 16u32, 40u32), (2, 16, 24), (16, 16, 48), (5, 16, 24)] {
         let ports = [("a", a_bits, true), ("b", b_bits, true), ("product", sum_bits, false)];
         let parameters = format!("#(.A({a_bits}), .B({b_bits}), .SUM({sum_bits}))");
-        let mut dut = leaf("multiply", include_str!("../../hdl/src/prim/multiply.v"), &parameters, &ports);
+        let mut dut = leaf("multiply", include_str!("../../../hdl/src/prim/multiply.v"), &parameters, &ports);
         let ends = |w: u32| [fixed::limits(w as usize).0, fixed::limits(w as usize).1, -1, 0, 1];
         let mut pairs: Vec<(i64, i64)> = ends(a_bits).iter().flat_map(|a| ends(b_bits).map(|b| (*a, b))).collect();
         pairs.extend((0..5000).map(|_| (signed(rng.next_u64(), a_bits), signed(rng.next_u64(), b_bits))));
@@ -112,7 +109,7 @@ fn product_is_exact_also_at_most_negative_times_most_negative() {
 #[test]
 fn crc_step_equals_the_crc_of_words() {
     let ports = [("state", 32, true), ("word", 32, true), ("result", 32, false)];
-    let mut dut = leaf("crc32", include_str!("../../hdl/src/prim/crc32.v"), "", &ports);
+    let mut dut = leaf("crc32", include_str!("../../../hdl/src/prim/crc32.v"), "", &ports);
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     for count in [1, 2, 3, 17, 200] {
         let mut words = Words::zeroed(32, count);
@@ -148,7 +145,7 @@ fn queue_keeps_order_and_loses_nothing_at_any_depth() {
             ("out_turns", 12, false),
         ];
         let parameters = format!("#(.DEPTH({depth}), .VALUE(16), .TURN(12))");
-        let mut dut = leaf("column_queue", include_str!("../../hdl/src/prim/column_queue.v"), &parameters, &ports);
+        let mut dut = leaf("column_queue", include_str!("../../../hdl/src/prim/column_queue.v"), &parameters, &ports);
         dut.set("clear", 1).unwrap();
         dut.step(1).unwrap();
         dut.set("clear", 0).unwrap();

@@ -1,7 +1,5 @@
 //! Recurrent networks in floating point, drawn from a seed.
 
-#![allow(dead_code)]
-
 use lacuna_compress::model::{Activation, Candidate, DenseLayer, LstmLayer, Matrix, Recurrent};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

@@ -1,9 +1,7 @@
 //! The recorded plain-Verilog bench under Icarus, a simulator with X that Lacuna otherwise does not use.
 
-mod common;
-
-use common::conv::{conv_case, ConvCase, Hardware};
-use common::random_case;
+use crate::common::conv::{conv_case, ConvCase, Hardware};
+use crate::common::random_case;
 use lacuna_compress::files::{write_image, Format};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::spec::{MemoryKind, Section, WeightForm};

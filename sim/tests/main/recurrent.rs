@@ -1,9 +1,6 @@
 //! The golden model of recurrent networks against an independent dense computation, and on damaged images.
 
-#[path = "common/recurrent.rs"]
-mod common;
-
-use common::{Dense, RecurrentCase, Shape};
+use crate::common::recurrent::{Dense, RecurrentCase, Shape};
 use lacuna_compress::spec::cell;
 use lacuna_compress::spec::lut::Lut;
 use lacuna_compress::spec::program::{row_result, Job, Op, Parameters, Source};

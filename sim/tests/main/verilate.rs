@@ -1,6 +1,4 @@
 //! A register file on AXI4-Lite, from Verilog text to a model that runs.
-#![cfg(feature = "verilator")]
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 

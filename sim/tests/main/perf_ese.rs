@@ -1,12 +1,9 @@
 //! The cycle model of the LSTM datapath on cases that can be counted by hand. That it equals the hardware: ese_perf.rs.
 
-#[path = "common/recurrent.rs"]
-mod networks;
-
+use crate::common::recurrent::RecurrentCase;
 use lacuna_sim::golden::Recurrent;
 use lacuna_sim::perf::Array;
 use lacuna_sim::perf_ese::{spmv_cycles, EseNetwork};
-use networks::RecurrentCase;
 
 #[test]
 fn a_matrix_alone_takes_its_busiest_pe_and_the_pipeline() {

@@ -1,9 +1,6 @@
 //! The PE array of the ESE kind alone under Verilator, against sums in plain integers.
-#![cfg(feature = "verilator")]
 
-mod common;
-
-use common::cache;
+use crate::common::cache;
 use lacuna_compress::spec::arch::{Ese, ACT_BITS};
 use lacuna_compress::spec::{Arch, MemoryKind, WeightForm};
 use lacuna_hdl::ese::EseArray;

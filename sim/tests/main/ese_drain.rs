@@ -1,10 +1,7 @@
 //! The element-wise side of the LSTM datapath against the functions of `spec` that it must equal, under Verilator:
 //! the table, the cell unit, and the drain with a model of the array around it.
-#![cfg(feature = "verilator")]
 
-mod common;
-
-use common::cache;
+use crate::common::cache;
 use lacuna_compress::spec::arch::Ese;
 use lacuna_compress::spec::cell::step;
 use lacuna_compress::spec::lut::Lut;

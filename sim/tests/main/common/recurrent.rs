@@ -1,7 +1,5 @@
 //! Recurrent networks drawn from a seed, with their images written word by word: no part of the compiler is used.
 
-#![allow(dead_code)]
-
 use lacuna_compress::manifest::{NetworkLayer, NetworkLstm, RecurrentModel, RecurrentNetwork};
 use lacuna_compress::model::Activation;
 use lacuna_compress::spec::layout::{pointer_place, sections};

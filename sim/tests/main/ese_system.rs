@@ -1,13 +1,8 @@
 //! The LSTM datapath under Verilator against the golden model: every output, every c and h.
-#![cfg(feature = "verilator")]
 
-mod common;
-#[path = "common/float.rs"]
-mod float;
-#[path = "common/recurrent.rs"]
-mod networks;
-
-use common::cache;
+use crate::common::cache;
+use crate::common::float;
+use crate::common::recurrent::{RecurrentCase, Shape};
 use lacuna_compress::compile::Depths;
 use lacuna_compress::manifest::RecurrentModel;
 use lacuna_compress::model::Recurrent as Network;
@@ -18,7 +13,6 @@ use lacuna_sim::dut::StreamBeat;
 use lacuna_sim::host::Transport;
 use lacuna_sim::recurrent::{Check, Kind, RecurrentOptions, RecurrentSimulator, Sequence};
 use lacuna_sim::simulate::{Door, Options};
-use networks::{RecurrentCase, Shape};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeSet, VecDeque};

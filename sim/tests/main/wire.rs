@@ -1,11 +1,7 @@
 //! An accelerator behind its serial line, bit by bit: registers, loading, what was broken off, streams.
-#![cfg(feature = "verilator")]
 
-mod common;
-#[path = "common/recurrent.rs"]
-mod networks;
-
-use common::{cache, random_case, Case};
+use crate::common::recurrent::{RecurrentCase, Shape};
+use crate::common::{cache, random_case, Case};
 use lacuna_compress::spec::wire::{self as frames, Command, Status, END, MAX_WORDS};
 use lacuna_compress::spec::{registers as map, Arch, Section};
 use lacuna_sim::board_sim::{library, SimulatedLine};
@@ -15,7 +11,6 @@ use lacuna_sim::session;
 use lacuna_sim::simulate::Options;
 use lacuna_sim::wire::faulty::{Fault, Faulty};
 use lacuna_sim::wire::{Line, Patience, Wire};
-use networks::{RecurrentCase, Shape};
 use std::time::Duration;
 
 const DIVIDER: usize = 4;

@@ -1,14 +1,10 @@
 //! Commands at awkward moments: clears, masks and aborts while steps run, with vectors on their way in and out.
 
-mod common;
-#[path = "common/recurrent.rs"]
-mod networks;
-
-use common::cache;
+use crate::common::cache;
+use crate::common::recurrent::{RecurrentCase, Shape};
 use lacuna_sim::dut::StreamBeat;
 use lacuna_sim::recurrent::{RecurrentOptions, RecurrentSimulator};
 use lacuna_sim::simulate::{Door, Options};
-use networks::{RecurrentCase, Shape};
 
 fn start(case: &RecurrentCase) -> RecurrentSimulator {
     let common = Options { door: Door::Preload, seed: case.seed, cache: cache(), ..Options::default() };
