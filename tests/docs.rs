@@ -311,6 +311,7 @@ fn tutorial_runs() {
         "lstm-golden.npy",
         "lstm-rtl/lacuna_ese.v",
         "conv-golden.npy",
+        "small/top.bin",
         "board/build.sh",
     ];
     for name in made.iter().chain(cfg!(feature = "verilator").then_some(&"run.vcd")) {

@@ -49,10 +49,10 @@ pub fn run(data: &Path, keep: Option<&Path>, only: Option<&str>) -> Result<Outco
     }
     if wanted("icebreaker") {
         let board = Board::find("icebreaker")?;
-        let config = Config::load(&board.folder.join("digits.toml"))?;
+        let config = Config::load(&board.folder.join("lenet300100.toml"))?;
         let model = pipeline::compress(&config)?.compiled.model;
         let figures = build(&board, &model, &model.to_container()?, &folder.join("icebreaker"))?;
-        outcome.rows.push(row(&board, "digits, 784-40-10", &model, &figures, &digits)?);
+        outcome.rows.push(row(&board, LENET, &model, &figures, &digits)?);
         let needed = board.description.clock.mhz;
         outcome.checks.push(Check::new("iCEBreaker: MHz after routing", figures.fmax_mhz, 1, Bar::AtLeast(needed)));
     }

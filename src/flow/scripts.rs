@@ -2,32 +2,36 @@
 
 use super::SCRIPT;
 use crate::board::{Board, Flow};
+use lacuna_compress::spec::Arch;
 use std::fmt::Write;
 
 /// File name and text of each.
-///
-/// `ip` is the module of the accelerator with its AXI ports.
-pub fn all(board: &Board, sources: &[String], ip: &str, mhz: f64, seed: u32) -> Vec<(String, String)> {
+pub fn all(board: &Board, arch: &Arch, sources: &[String], mhz: f64, seed: u32) -> Vec<(String, String)> {
     let mut all = vec![
-        ("synth.ys".to_string(), synthesis(board, sources)),
+        ("synth.ys".to_string(), synthesis(board, arch, sources)),
         (SCRIPT.to_string(), script(board, mhz, seed)),
         ("lacuna.core".to_string(), core(board, sources)),
     ];
     if board.description.tools.flow == Flow::Vivado {
         all.push(("build.tcl".to_string(), vivado(board, sources)));
-        all.push(("package_ip.tcl".to_string(), packaging(board, sources, ip)));
+        all.push(("package_ip.tcl".to_string(), packaging(board, sources, lacuna_hdl::generate::top_name(arch))));
     }
     all
 }
 
-fn synthesis(board: &Board, sources: &[String]) -> String {
+fn synthesis(board: &Board, arch: &Arch, sources: &[String]) -> String {
     let mut text: String = sources.iter().map(|file| format!("read_verilog {file}\n")).collect();
     text += &match board.description.tools.flow {
         Flow::Ecp5 => "synth_ecp5 -top top -json design.json\n".to_string(),
         // it has no distributed RAM, and Yosys refuses what asks for it
-        Flow::Ice40 => "hierarchy -top top\nsetattr -unset ram_style m:* a:ram_style=distributed %i\n\
-                        synth_ice40 -dsp -top top -json design.json\n"
-            .to_string(),
+        Flow::Ice40 => {
+            let apart = board.description.memory.entries_apart(arch);
+            let (entries, spram) = if apart { ("setattr -set ram_style \"huge\" *single_port*/m:*\n", " -spram") } else { ("", "") };
+            format!(
+                "hierarchy -top top\nsetattr -unset ram_style m:* a:ram_style=distributed %i\n{entries}\
+                 synth_ice40 -dsp{spram} -top top -json design.json\n"
+            )
+        }
         // Yosys knows no `xcu`; UltraScale and UltraScale+ have the same cells but for the RAM that is not used here
         Flow::Vivado => {
             let family = if board.description.device.family == "xc7" { "xc7" } else { "xcup" };
@@ -80,7 +84,7 @@ fn vivado(board: &Board, sources: &[String]) -> String {
     text
 }
 
-/// For block designs: the accelerator without its serial line, as an IP of the folder `ip`.
+/// For block designs: the accelerator without its serial line, its module `ip`, as an IP of the folder `ip`.
 fn packaging(board: &Board, sources: &[String], ip: &str) -> String {
     let d = &board.description;
     let mut text = format!("# {}: the accelerator with its AXI ports as an IP, for `vivado -mode batch -source`.\n", d.title);

@@ -1,4 +1,4 @@
-//! Memories with one write port and one read port.
+//! Memories.
 
 use crate::signal::*;
 use lacuna_compress::spec::arch::address_bits;
@@ -73,6 +73,53 @@ impl Logic for Memory {
         let (width, depth, address) = (self._width, self._depth, address_bits(self._depth));
         let name = format!("memory #(.WIDTH({width}), .DEPTH({depth}), .ADDRESS({address}), .STYLE(\"{style}\"){preload})");
         Verilog::Blackbox(BlackBox { name, code: include_str!("memory.v").into() })
+    }
+}
+
+/// `single_port.v`: one address for reading and writing, in block RAM or what is larger.
+///
+/// Preloaded as a [`Memory`] is.
+#[derive(LogicBlock)]
+pub struct SinglePort {
+    pub clock: Signal<In, Clock>,
+    pub address: Wire<In>,
+    pub read_enable: Signal<In, Bit>,
+    pub read_data: Wire<Out>,
+    pub write_enable: Signal<In, Bit>,
+    pub write_data: Wire<In>,
+    _width: usize,
+    _depth: usize,
+    _file: String,
+}
+
+impl SinglePort {
+    /// `depth` words of `width` bits; `file` is the name of the preload file without suffix.
+    pub fn new(width: usize, depth: usize, file: &str) -> SinglePort {
+        SinglePort {
+            clock: Default::default(),
+            address: Wire::new(address_bits(depth)),
+            read_enable: Default::default(),
+            read_data: Wire::new(width),
+            write_enable: Default::default(),
+            write_data: Wire::new(width),
+            _width: width,
+            _depth: depth,
+            _file: file.to_string(),
+        }
+    }
+}
+
+impl Logic for SinglePort {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let (width, depth, address, file) = (self._width, self._depth, address_bits(self._depth), &self._file);
+        let name = format!(
+            "single_port #(.WIDTH({width}), .DEPTH({depth}), .ADDRESS({address}), .PRELOAD(PRELOAD), .FILE({{IMAGE, \"{file}.mem\"}}))"
+        );
+        Verilog::Blackbox(BlackBox { name, code: include_str!("single_port.v").into() })
     }
 }
 

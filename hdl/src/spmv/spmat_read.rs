@@ -1,7 +1,7 @@
 //! SpmatRead: one entry of the current column a cycle, and the write-back of a layer behind its last column.
 
 use super::Widths;
-use crate::prim::{LaneSelect, Memory, Style};
+use crate::prim::{LaneSelect, SinglePort};
 use crate::signal::*;
 use lacuna_compress::spec::arch::Arch;
 use lacuna_compress::spec::layout::memory_address_bits;
@@ -30,7 +30,7 @@ pub struct SpmatRead {
     pub host_address: Wire<In>,
     pub host_data: Wire<In>,
     pub host_word: Wire<Out>,
-    spmat: Memory,
+    spmat: SinglePort,
     select: LaneSelect,
     // the column being read
     busy: Flag,
@@ -83,7 +83,7 @@ impl SpmatRead {
             host_address: Wire::new(address),
             host_data: Wire::new(arch.word_bits()),
             host_word: Wire::new(arch.word_bits()),
-            spmat: Memory::new(Style::Block, arch.word_bits(), arch.spmat_depth, Some("spmat")),
+            spmat: SinglePort::new(arch.word_bits(), arch.spmat_depth, "spmat"),
             select: LaneSelect::new(arch.entry_bits(), arch.entries_per_word),
             busy: Flag::new(),
             token: Flag::new(),
@@ -133,12 +133,12 @@ impl Logic for SpmatRead {
         }
 
         self.spmat.read_enable.next = (self.busy.q.val() & !self.token.q.val()) | self.host_read.val();
-        self.spmat.read_address.next = bit_cast_slice(self.cursor.q.val(), self._lane, self._address);
-        if self.host_read.val() {
-            self.spmat.read_address.next = self.host_address.val();
+        self.spmat.address.next = bit_cast_slice(self.cursor.q.val(), self._lane, self._address);
+        // the host writes only while nothing is read: it is refused while the accelerator works
+        if self.host_read.val() | self.host_write.val() {
+            self.spmat.address.next = self.host_address.val();
         }
         self.spmat.write_enable.next = self.host_write.val();
-        self.spmat.write_address.next = self.host_address.val();
         self.spmat.write_data.next = self.host_data.val();
         self.host_word.next = self.spmat.read_data.val();
 
