@@ -1,0 +1,207 @@
+//! `estimate`: the estimator against Yosys, over configurations that a seed draws; and the fit of its coefficients to others.
+
+use super::report::{rounded, Bar, Check, Outcome, Row};
+use super::synthetic::Random;
+use crate::estimate::{self, Area, Coefficients, Family, Sample};
+use crate::flow::yosys;
+use crate::term;
+use anyhow::{Context, Result};
+use lacuna_compress::spec::arch::Ese;
+use lacuna_compress::spec::{Arch, WeightForm};
+use lacuna_hdl::generate;
+use serde_json::Value;
+use std::path::Path;
+
+/// Of the configurations: an even one draws an EIE, an odd one an ESE; every other two are for the other family.
+const SEEDS: [u64; 30] = seeds(1001);
+/// Of those that the coefficients are fitted to.
+const FITTED: [u64; 30] = seeds(1);
+/// Largest error in percent that a median, and that a single one may have.
+const BARS: [f64; 2] = [5.0, 15.0];
+
+/// Twenty in a row, then every other: an ESE takes Yosys three times as long.
+const fn seeds(first: u64) -> [u64; 30] {
+    let mut seeds = [0; 30];
+    let mut i = 0;
+    while i < 30 {
+        let n = i as u64;
+        seeds[i] = first + if n < 20 { n } else { 20 + 2 * (n - 20) + first % 2 };
+        i += 1;
+    }
+    seeds
+}
+
+/// An accelerator, and what it is synthesized for.
+pub(super) struct Drawn {
+    pub seed: u64,
+    pub arch: Arch,
+    pub family: Family,
+}
+
+/// What Yosys found, and what was estimated before.
+pub(super) struct Compared {
+    pub drawn: Drawn,
+    pub estimate: Area,
+    pub yosys: Area,
+}
+
+pub(super) fn draw(seed: u64) -> Drawn {
+    let mut random = Random::new(seed);
+    let (ese, xcup) = (seed % 2 == 1, seed / 2 % 2 == 1);
+    // flat, a PE is synthesized as often as it is there
+    let pes: &[usize] = match (ese, xcup) {
+        (false, false) => &[1, 2, 3, 4],
+        (true, false) => &[1, 2],
+        (false, true) => &[1, 2, 4, 8, 16, 32],
+        (true, true) => &[1, 2, 4, 8],
+    };
+    let codebook = random.below(2) == 0;
+    let arch = Arch {
+        pes: random.of(pes),
+        fifo_depth: random.of(&[2, 4, 6, 8, 8, 12, 16, 32]),
+        weights: if codebook { WeightForm::Codebook } else { WeightForm::Direct },
+        weight_bits: if codebook { 2 + random.below(6) } else { random.of(&[4, 6, 8, 10, 12, 16]) },
+        run_bits: 2 + random.below(7),
+        entries_per_word: random.of(&[1, 2, 4, 8, 8]),
+        spmat_depth: random.log(64.0, 8192.0),
+        ptr_depth: random.log(64.0, 4096.0),
+        act_depth: random.log(16.0, 1024.0),
+        acc_depth: random.log(8.0, 256.0),
+        bias_depth: random.log(16.0, 1024.0),
+        acc_bits: 28 + random.below(21),
+        max_layers: 1 + random.below(16),
+        conv: !ese && random.below(3) == 0,
+        ese: ese.then(|| Ese {
+            channels: random.of(if xcup { &[1, 2, 4] } else { &[1, 1, 2] }),
+            cell_depth: random.log(16.0, 2048.0),
+            input_depth: random.log(8.0, 512.0),
+            output_depth: random.log(8.0, 512.0),
+        }),
+    };
+    Drawn { seed, arch, family: if xcup { Family::Xcup } else { Family::Ecp5 } }
+}
+
+pub fn run(keep: Option<&Path>, fit: Option<&Path>) -> Result<Outcome> {
+    if let Some(path) = fit {
+        return refit(keep, path);
+    }
+    let compared = with_bar(&SEEDS, |seed| compare(draw(*seed), keep))?;
+    let mut outcome = Outcome { rows: vec![], checks: checks(&compared), notes: vec![] };
+    outcome.rows = compared.iter().flat_map(rows).collect();
+    let eie = compared.iter().filter(|c| c.drawn.arch.ese.is_none()).count();
+    outcome.notes.push(format!(
+        "{} configurations, {eie} of the EIE kind, drawn by seeds {} to {}; the coefficients were fitted to seeds {} to {}",
+        compared.len(),
+        SEEDS[0],
+        SEEDS[SEEDS.len() - 1],
+        FITTED[0],
+        FITTED[FITTED.len() - 1]
+    ));
+    outcome.notes.push("Yosys 0.23: synth_ecp5, flat; synth_xilinx -family xcup, hierarchy kept; AXI ports, no serial line".into());
+    Ok(outcome)
+}
+
+fn with_bar<T>(seeds: &[u64], of: impl Fn(&u64) -> Result<T>) -> Result<Vec<T>> {
+    let bar = term::progress("synthesis", seeds.len());
+    let found = seeds.iter().map(|seed| {
+        let one = of(seed).with_context(|| format!("configuration of seed {seed}"));
+        bar.inc(1);
+        one
+    });
+    let found = found.collect();
+    bar.finish_and_clear();
+    found
+}
+
+pub(super) fn compare(drawn: Drawn, keep: Option<&Path>) -> Result<Compared> {
+    let design = generate(&drawn.arch)?;
+    let estimate = estimate::of(&design, drawn.family)?.area;
+    let report = synthesized(&drawn, keep)?;
+    Ok(Compared { drawn, estimate, yosys: Area(yosys::of(&report, &design.top)?) })
+}
+
+fn synthesized(drawn: &Drawn, keep: Option<&Path>) -> Result<Value> {
+    let design = generate(&drawn.arch)?;
+    let command = match drawn.family {
+        Family::Xcup => "synth_xilinx -family xcup",
+        _ => "synth_ecp5",
+    };
+    let Some(folder) = keep else { return yosys::synthesize(&design, command) };
+    let folder = folder.join(drawn.seed.to_string());
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    yosys::synthesize_in(&folder, &design, command)
+}
+
+/// `eie ecp5 1002, 4 PEs`
+fn config(drawn: &Drawn) -> String {
+    let a = &drawn.arch;
+    let kind = match &a.ese {
+        None if a.conv => "eie conv".to_string(),
+        None => "eie".to_string(),
+        Some(ese) => format!("ese {}ch", ese.channels),
+    };
+    format!("{kind} {} {} pe seed {}", drawn.family.name(), a.pes, drawn.seed)
+}
+
+fn error_percent(estimate: f64, found: f64) -> f64 {
+    if found == estimate {
+        0.0
+    } else {
+        100.0 * (estimate - found) / found.max(0.5)
+    }
+}
+
+fn rows(compared: &Compared) -> Vec<Row> {
+    let of = |(name, (estimate, found)): (&str, (f64, f64))| {
+        Row::new()
+            .with("config", config(&compared.drawn))
+            .with("resource", name)
+            .with("estimate", rounded(estimate, 1))
+            .with("yosys", found)
+            .with("error_percent", rounded(error_percent(estimate, found), 2))
+    };
+    Area::NAMES.into_iter().zip(compared.estimate.0.into_iter().zip(compared.yosys.0)).map(of).collect()
+}
+
+/// Median and worst of each resource.
+fn checks(compared: &[Compared]) -> Vec<Check> {
+    let mut checks = vec![];
+    for (i, name) in Area::NAMES.into_iter().enumerate() {
+        let errors = compared.iter().map(|c| error_percent(c.estimate.0[i], c.yosys.0[i]).abs());
+        let mut errors: Vec<f64> = errors.collect();
+        errors.sort_by(f64::total_cmp);
+        let (median, worst) = (errors.get(errors.len() / 2).copied(), errors.last().copied());
+        checks.push(Check::new(format!("{name}: median error, percent"), median, 2, Bar::AtMost(BARS[0])));
+        checks.push(Check::new(format!("{name}: worst error, percent"), worst, 2, Bar::AtMost(BARS[1])));
+    }
+    checks
+}
+
+/// Fits the coefficients and writes them.
+fn refit(keep: Option<&Path>, path: &Path) -> Result<Outcome> {
+    let samples = with_bar(&FITTED, |seed| {
+        let drawn = draw(*seed);
+        let design = generate(&drawn.arch)?;
+        let report = synthesized(&drawn, keep)?;
+        let pair = |area: [f64; 4]| [area[0], area[1]];
+        let modules = match drawn.family {
+            Family::Xcup => yosys::own(&report, &design.top)?.into_iter().map(|(name, area)| (name, pair(area))).collect(),
+            _ => Default::default(),
+        };
+        let total = pair(yosys::of(&report, &design.top)?);
+        Ok((drawn.family, Sample { demand: estimate::demand(&design, drawn.family)?, modules, total }))
+    })?;
+    let (xcup, ecp5): (Vec<_>, Vec<_>) = samples.into_iter().partition(|(family, _)| *family == Family::Xcup);
+    let only = |samples: Vec<(Family, Sample)>| samples.into_iter().map(|(_, sample)| sample).collect::<Vec<_>>();
+    let coefficients = Coefficients::fit(&only(xcup), &only(ecp5));
+    let comment = format!(
+        "Written by `lacuna bench estimate --fit`: constant and slope of each module, fitted to {} runs of Yosys 0.23,\n\
+         configurations of seeds {} to {}. Not to be edited; fit again when the Verilog changes.",
+        FITTED.len(),
+        FITTED[0],
+        FITTED[FITTED.len() - 1]
+    );
+    lacuna_compress::files::write_whole(path, coefficients.text(&comment)?.as_bytes())?;
+    term::note(format!("wrote {}", path.display()));
+    Ok(Outcome::default())
+}

@@ -1,0 +1,147 @@
+//! What a design asks for, before coefficients: the cells that follow from rules, and the sizes that LUTs and flip-flops of
+//! everything else are proportional to.
+
+use super::inventory::{self, Part};
+use super::ram::{mux, ram, Ram, Style};
+use super::{Area, Family};
+use anyhow::Result;
+use lacuna_hdl::Design;
+
+/// What there is of one module in a design.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// Of the module, and behind a point the variant of one whose variants have little in common.
+    pub name: String,
+    pub count: f64,
+    /// Of all of it: bits of registers, or of a leaf what its logic grows with. `None` if rules say everything.
+    pub size: Option<f64>,
+    /// What rules say: RAMs with what chooses between them, multipliers, and registers that follow from a parameter.
+    pub known: Area,
+}
+
+/// A memory, and what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Memory {
+    /// Its name in the Verilog, such as `spmat`.
+    pub name: String,
+    pub count: usize,
+    pub width: usize,
+    pub depth: usize,
+    /// One of it.
+    pub ram: Ram,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Demand {
+    pub terms: Vec<Term>,
+    pub memories: Vec<Memory>,
+}
+
+/// Of a whole design.
+pub fn of(design: &Design, family: Family) -> Result<Demand> {
+    let mut demand = Demand::default();
+    for part in inventory::of(design)? {
+        let one = of_part(&part, family)?;
+        if let Some((width, depth, ram)) = one.memory {
+            let name = part.path.rsplit('.').next().unwrap_or_default().to_string();
+            demand.memories.push(Memory { name, count: part.count, width, depth, ram });
+        }
+        demand.add(&part, one);
+    }
+    Ok(demand)
+}
+
+impl Term {
+    pub fn module(&self) -> &str {
+        self.name.split('.').next().unwrap_or(&self.name)
+    }
+}
+
+impl Demand {
+    fn add(&mut self, part: &Part, one: One) {
+        let count = part.count as f64;
+        let name = match part.parameters.get("STAGES") {
+            Some(stages) if part.name == "requantize" => format!("{}.{stages}", part.name),
+            _ => part.name.clone(),
+        };
+        let place = match self.terms.iter().position(|t| t.name == name) {
+            Some(place) => place,
+            None => {
+                let size = one.size.map(|_| 0.0);
+                self.terms.push(Term { name, count: 0.0, size, known: Area::default() });
+                self.terms.len() - 1
+            }
+        };
+        let term = &mut self.terms[place];
+        term.count += count;
+        term.size = term.size.zip(one.size).map(|(sum, size)| sum + count * size as f64);
+        term.known.0.iter_mut().zip(one.known).for_each(|(sum, value)| *sum += count * value);
+    }
+}
+
+/// One module without what is below it.
+struct One {
+    known: [f64; 4],
+    size: Option<usize>,
+    memory: Option<(usize, usize, Ram)>,
+}
+
+fn of_part(part: &Part, family: Family) -> Result<One> {
+    let number = |name| part.number(name);
+    let sized = |size: usize| One { known: [0.0; 4], size: Some(size), memory: None };
+    let ruled = |luts: f64| One { known: [luts, 0.0, 0.0, 0.0], size: None, memory: None };
+    Ok(match part.name.as_str() {
+        "memory" | "accumulators" => {
+            let (width, depth) = (number("WIDTH")?, number("DEPTH")?);
+            let style = part.parameters.get("STYLE").map_or(Style::Distributed, |text| Style::of(text));
+            let found = ram(family, style, width, depth);
+            // what a LUT RAM says is kept beside it, what a block RAM says within it
+            let kept = if found.blocks > 0.0 { found.chosen } else { width as f64 };
+            let known = [found.lut_ram + found.mux, kept, found.blocks, 0.0];
+            One { known, size: None, memory: Some((width, depth, found)) }
+        }
+        "column_queue" => {
+            let (depth, width) = (number("DEPTH")?, 1 + number("VALUE")? + 2 * number("TURN")?);
+            // places of head and tail, and the number of columns
+            let size = bits(depth.max(2) - 1) + bits(depth);
+            if depth == 0 {
+                return Ok(sized(0));
+            }
+            let found = ram(family, Style::Distributed, width, depth);
+            let known = [found.lut_ram + found.mux, 0.0, found.blocks, 0.0];
+            One { known, size: Some(size), memory: Some((width, depth, found)) }
+        }
+        "delay" => {
+            let (width, stages) = (number("WIDTH")? as f64, number("STAGES")?);
+            // three registers in a row are a shift register in a LUT
+            let shifted = family == Family::Xcup && stages > 2;
+            let known = if shifted { [width, 0.0, 0.0, 0.0] } else { [0.0, width * stages as f64, 0.0, 0.0] };
+            One { known, size: None, memory: None }
+        }
+        "multiply" => {
+            let stored = number("SUM")?.min(number("A")? + number("B")?);
+            One { known: [0.0, stored as f64, 0.0, 1.0], size: None, memory: None }
+        }
+        "activation" => {
+            let (width, depth) = (number("BASE_BITS")? + number("SLOPE_BITS")?, 1 << number("SEGMENT_BITS")?);
+            let found = ram(family, Style::Block, width, depth);
+            One { known: [found.mux, 0.0, found.blocks, 1.0], size: Some(0), memory: Some((width, depth, found)) }
+        }
+        "lane_select" => ruled(mux(family, number("LANES")?, number("WIDTH")?)),
+        "lane_merge" => {
+            let lanes = number("LANES")?;
+            // whether a lane is meant, and two words: what a LUT of four inputs does not take at once
+            let inputs = lanes.ilog2() as usize + 2;
+            let each = if family == Family::Xcup || inputs <= 4 { 1 } else { 1 << (inputs - 4) };
+            ruled((32 * lanes * each) as f64)
+        }
+        "requantize" | "align_shift" => sized(number("SUM")?),
+        "larger" => sized(number("WIDTH")?),
+        _ => sized(part.register_bits),
+    })
+}
+
+/// Bits of a number.
+fn bits(number: usize) -> usize {
+    (usize::BITS - number.leading_zeros()) as usize
+}
