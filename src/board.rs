@@ -14,6 +14,7 @@ pub struct Description {
     pub clock: Clock,
     pub uart: Uart,
     pub memory: Memory,
+    pub logic: Logic,
     pub files: Files,
     /// Port of the top module, and its pin.
     pub pins: BTreeMap<String, String>,
@@ -46,12 +47,20 @@ pub struct Uart {
     pub baud: u32,
 }
 
-/// Block RAM of the device.
+/// Block RAM of the device, in the blocks that its tools count.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
-    pub block_bits: usize,
     pub blocks: usize,
+}
+
+/// What else the device has.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logic {
+    pub lut: usize,
+    pub ff: usize,
+    pub dsp: usize,
 }
 
 /// Of the same folder.

@@ -55,8 +55,8 @@ impl Coefficients {
             let line = lines.get(&term.name);
             let line =
                 line.with_context(|| format!("no run of Yosys had the module {}: the coefficients must be fitted again", term.name))?;
-            for (sum, [constant, slope]) in area.0.iter_mut().zip([line.lut, line.ff]) {
-                *sum += constant * term.count + slope * size;
+            for (i, [constant, slope]) in [line.lut, line.ff].into_iter().enumerate() {
+                area.0[i] += constant * term.count + slope * size[i];
             }
         }
         area.0.iter_mut().for_each(|value| *value = value.max(0.0));
@@ -107,7 +107,7 @@ fn modules(samples: &[Sample], kind: usize) -> BTreeMap<String, [f64; 2]> {
         for term in &sample.demand.terms {
             let (Some(size), Some(found)) = (term.size, sample.modules.get(term.module())) else { continue };
             let own = (found[kind] - term.known.0[kind]) / term.count;
-            points.entry(&term.name).or_default().push((size / term.count, own));
+            points.entry(&term.name).or_default().push((size[kind] / term.count, own));
         }
     }
     points.into_iter().map(|(name, points)| (name.to_string(), line(&points))).collect()
@@ -141,7 +141,7 @@ fn totals(samples: &[Sample], kind: usize, start: &BTreeMap<String, [f64; 2]>) -
                 let place = names.iter().position(|name| **name == term.name);
                 if let (Some(size), Some(i)) = (term.size, place) {
                     row[2 * i] = term.count / sample.total[kind];
-                    row[2 * i + 1] = size / sample.total[kind];
+                    row[2 * i + 1] = size[kind] / sample.total[kind];
                 }
             }
             (row, rest / sample.total[kind])
@@ -195,8 +195,12 @@ mod tests {
     use crate::estimate::Term;
 
     fn sample(a: (f64, f64), b: (f64, f64), of: [f64; 4]) -> Sample {
-        let term =
-            |name: &str, (count, size): (f64, f64)| Term { name: name.into(), count, size: Some(size), known: Area([10.0, 0.0, 0.0, 0.0]) };
+        let term = |name: &str, (count, size): (f64, f64)| Term {
+            name: name.into(),
+            count,
+            size: Some([size; 2]),
+            known: Area([10.0, 0.0, 0.0, 0.0]),
+        };
         let own = [of[0] * a.0 + of[1] * a.1 + 10.0, of[2] * b.0 + of[3] * b.1 + 10.0];
         let modules = BTreeMap::from([("a".to_string(), [own[0], 0.0]), ("b".to_string(), [own[1], 0.0])]);
         Sample { demand: Demand { terms: vec![term("a", a), term("b", b)], memories: vec![] }, modules, total: [own[0] + own[1], 1.0] }

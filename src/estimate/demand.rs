@@ -2,7 +2,7 @@
 //! everything else are proportional to.
 
 use super::inventory::{self, Part};
-use super::ram::{mux, ram, Ram, Style};
+use super::ram::{ram, Ram, Style};
 use super::{Area, Family};
 use anyhow::Result;
 use lacuna_hdl::Design;
@@ -13,8 +13,9 @@ pub struct Term {
     /// Of the module, and behind a point the variant of one whose variants have little in common.
     pub name: String,
     pub count: f64,
-    /// Of all of it: bits of registers, or of a leaf what its logic grows with. `None` if rules say everything.
-    pub size: Option<f64>,
+    /// Of all of it, what LUTs grow with, and flip-flops: bits of registers and outputs, and of registers; of a leaf a
+    /// parameter. `None` if rules say everything.
+    pub size: Option<[f64; 2]>,
     /// What rules say: RAMs with what chooses between them, multipliers, and registers that follow from a parameter.
     pub known: Area,
 }
@@ -29,6 +30,13 @@ pub struct Memory {
     pub depth: usize,
     /// One of it.
     pub ram: Ram,
+}
+
+impl Memory {
+    /// Of all of it.
+    pub fn all_blocks(&self) -> f64 {
+        self.count as f64 * self.ram.blocks
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,19 +70,21 @@ impl Demand {
         let count = part.count as f64;
         let name = match part.parameters.get("STAGES") {
             Some(stages) if part.name == "requantize" => format!("{}.{stages}", part.name),
+            // both activation buffers in one memory, or each in its own
+            _ if part.name == "act_rw" => format!("{}.{}", part.name, part.below),
             _ => part.name.clone(),
         };
         let place = match self.terms.iter().position(|t| t.name == name) {
             Some(place) => place,
             None => {
-                let size = one.size.map(|_| 0.0);
+                let size = one.size.map(|_| [0.0; 2]);
                 self.terms.push(Term { name, count: 0.0, size, known: Area::default() });
                 self.terms.len() - 1
             }
         };
         let term = &mut self.terms[place];
         term.count += count;
-        term.size = term.size.zip(one.size).map(|(sum, size)| sum + count * size as f64);
+        term.size = term.size.zip(one.size).map(|(sum, size)| [0, 1].map(|i| sum[i] + count * size[i] as f64));
         term.known.0.iter_mut().zip(one.known).for_each(|(sum, value)| *sum += count * value);
     }
 }
@@ -82,13 +92,13 @@ impl Demand {
 /// One module without what is below it.
 struct One {
     known: [f64; 4],
-    size: Option<usize>,
+    size: Option<[usize; 2]>,
     memory: Option<(usize, usize, Ram)>,
 }
 
 fn of_part(part: &Part, family: Family) -> Result<One> {
     let number = |name| part.number(name);
-    let sized = |size: usize| One { known: [0.0; 4], size: Some(size), memory: None };
+    let sized = |size: usize| One { known: [0.0; 4], size: Some([size; 2]), memory: None };
     let ruled = |luts: f64| One { known: [luts, 0.0, 0.0, 0.0], size: None, memory: None };
     Ok(match part.name.as_str() {
         "memory" | "accumulators" => {
@@ -96,7 +106,7 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
             let style = part.parameters.get("STYLE").map_or(Style::Distributed, |text| Style::of(text));
             let found = ram(family, style, width, depth);
             // what a LUT RAM says is kept beside it, what a block RAM says within it
-            let kept = if found.blocks > 0.0 { found.chosen } else { width as f64 };
+            let kept = found.kept + if found.blocks > 0.0 { 0.0 } else { width as f64 };
             let known = [found.lut_ram + found.mux, kept, found.blocks, 0.0];
             One { known, size: None, memory: Some((width, depth, found)) }
         }
@@ -109,7 +119,7 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
             }
             let found = ram(family, Style::Distributed, width, depth);
             let known = [found.lut_ram + found.mux, 0.0, found.blocks, 0.0];
-            One { known, size: Some(size), memory: Some((width, depth, found)) }
+            One { known, size: Some([size; 2]), memory: Some((width, depth, found)) }
         }
         "delay" => {
             let (width, stages) = (number("WIDTH")? as f64, number("STAGES")?);
@@ -125,9 +135,9 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
         "activation" => {
             let (width, depth) = (number("BASE_BITS")? + number("SLOPE_BITS")?, 1 << number("SEGMENT_BITS")?);
             let found = ram(family, Style::Block, width, depth);
-            One { known: [found.mux, 0.0, found.blocks, 1.0], size: Some(0), memory: Some((width, depth, found)) }
+            One { known: [found.mux, 0.0, found.blocks, 1.0], size: Some([0; 2]), memory: Some((width, depth, found)) }
         }
-        "lane_select" => ruled(mux(family, number("LANES")?, number("WIDTH")?)),
+        "lane_select" => ruled(number("WIDTH")? as f64 * selection(family, number("LANES")?)),
         "lane_merge" => {
             let lanes = number("LANES")?;
             // whether a lane is meant, and two words: what a LUT of four inputs does not take at once
@@ -137,8 +147,17 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
         }
         "requantize" | "align_shift" => sized(number("SUM")?),
         "larger" => sized(number("WIDTH")?),
-        _ => sized(part.register_bits),
+        _ => One { size: Some([part.register_bits + part.output_bits, part.register_bits]), ..sized(0) },
     })
+}
+
+/// LUTs a bit of the choice of a lane, as measured.
+fn selection(family: Family, lanes: usize) -> f64 {
+    let luts = match family {
+        Family::Ecp5 | Family::Ice40 => [0.0, 1.0, 4.0, 7.0, 28.0],
+        Family::Xcup => [0.0, 1.0, 1.0, 3.0, 5.5],
+    };
+    luts[(lanes.max(1).ilog2() as usize).min(luts.len() - 1)]
 }
 
 /// Bits of a number.

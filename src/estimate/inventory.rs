@@ -17,6 +17,9 @@ pub struct Part {
     pub count: usize,
     /// Bits of its own registers; 0 of a leaf, whose parameters say more.
     pub register_bits: usize,
+    pub output_bits: usize,
+    /// Instances right below it.
+    pub below: usize,
 }
 
 impl Part {
@@ -45,9 +48,11 @@ struct Instance {
 }
 
 /// A module's text, read once.
+#[derive(Default)]
 struct Module {
     instances: Vec<Instance>,
     register_bits: usize,
+    output_bits: usize,
 }
 
 type Found = BTreeMap<(String, BTreeMap<String, String>), Part>;
@@ -62,6 +67,8 @@ fn walk(modules: &BTreeMap<&str, Module>, instance: &Instance, above: &str, foun
         path: path.clone(),
         count: 0,
         register_bits: module.register_bits,
+        output_bits: module.output_bits,
+        below: module.instances.len(),
     });
     part.count += 1;
     module.instances.iter().for_each(|below| walk(modules, below, &path, found));
@@ -69,20 +76,25 @@ fn walk(modules: &BTreeMap<&str, Module>, instance: &Instance, above: &str, foun
 
 fn read(text: &str) -> Module {
     let mut widths: BTreeMap<&str, usize> = BTreeMap::new();
-    let (mut instances, mut register_bits) = (vec![], 0);
+    let mut module = Module::default();
     for line in text.lines() {
         let line = line.trim();
-        if let Some(rest) = line.strip_prefix("reg ").or_else(|| line.strip_prefix("output reg ")) {
+        let output = line.strip_prefix("output ");
+        if let Some(rest) = output.and_then(|rest| rest.strip_prefix("wire ").or_else(|| rest.strip_prefix("reg "))) {
+            let (width, name) = declared(rest);
+            module.output_bits += width;
+            widths.insert(name, width);
+        } else if let Some(rest) = line.strip_prefix("reg ") {
             let (width, name) = declared(rest);
             widths.insert(name, width);
         } else if let Some(rest) = line.strip_prefix("always @(posedge clock) ") {
             let name = rest.split_whitespace().next().unwrap_or_default();
-            register_bits += widths.get(name).copied().unwrap_or(0);
+            module.register_bits += widths.get(name).copied().unwrap_or(0);
         } else if let Some(instance) = instance(line) {
-            instances.push(instance);
+            module.instances.push(instance);
         }
     }
-    Module { instances, register_bits }
+    module
 }
 
 /// `[6:0] row_before;` or `valid,`: bits and name.
@@ -128,7 +140,7 @@ mod tests {
     #[test]
     fn instances_and_registers_are_read() {
         let module = read(TEXT);
-        assert_eq!(module.register_bits, 8);
+        assert_eq!((module.register_bits, module.output_bits), (8, 4));
         let named: Vec<_> = module.instances.iter().map(|i| (i.module.as_str(), i.label.as_str())).collect();
         assert_eq!(named, [("memory", "bias"), ("b", "b_1")]);
         let parameters = &module.instances[0].parameters;

@@ -13,8 +13,8 @@ pub struct Ram {
     pub lut_ram: f64,
     /// That choose between RAMs.
     pub mux: f64,
-    /// That keep what chooses between block RAMs.
-    pub chosen: f64,
+    /// Flip-flops that keep what chooses between block RAMs, or where there are no LUT RAMs a few words.
+    pub kept: f64,
 }
 
 /// As the attribute `ram_style` has it.
@@ -38,6 +38,8 @@ impl Style {
 /// A kind of block RAM.
 struct Block {
     cost: f64,
+    /// Bits that are written together: a RAM that is wider is shared between parts of a memory by these.
+    byte: usize,
     /// In the units that the family is counted in.
     counts: f64,
     /// Words at each width.
@@ -53,19 +55,23 @@ struct LutRam {
     shape: (usize, usize),
 }
 
-/// Bits that are written together: a block RAM that is wider is shared between parts of a memory by these.
-const BYTE: usize = 9;
 /// Yosys's price of a two-way multiplexer.
 const MUX_COST: f64 = 0.5;
 
-const DP16KD: Block = Block { cost: 128.0, counts: 1.0, shapes: &[(1, 16_384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)] };
+const DP16KD: Block =
+    Block { cost: 128.0, byte: 9, counts: 1.0, shapes: &[(1, 16_384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)] };
 const DPR16X4: LutRam = LutRam { cost: 4.0, scales: false, luts: 4.0, shape: (4, 16) };
-const RAMB18: Block = Block { cost: 129.0, counts: 0.5, shapes: &[(1, 16_384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)] };
-const RAMB36: Block =
-    Block { cost: 257.0, counts: 1.0, shapes: &[(1, 32_768), (2, 16_384), (4, 8192), (9, 4096), (18, 2048), (36, 1024), (72, 512)] };
+const RAMB18: Block =
+    Block { cost: 129.0, byte: 9, counts: 0.5, shapes: &[(1, 16_384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)] };
+const RAMB36: Block = Block {
+    cost: 257.0,
+    byte: 9,
+    counts: 1.0,
+    shapes: &[(1, 32_768), (2, 16_384), (4, 8192), (9, 4096), (18, 2048), (36, 1024), (72, 512)],
+};
 const RAM32M16: LutRam = LutRam { cost: 16.0, scales: true, luts: 8.0, shape: (14, 32) };
 const RAM64M8: LutRam = LutRam { cost: 16.0, scales: true, luts: 8.0, shape: (7, 64) };
-const RAM40: Block = Block { cost: 64.0, counts: 1.0, shapes: &[(2, 2048), (4, 1024), (8, 512), (16, 256)] };
+const RAM40: Block = Block { cost: 64.0, byte: 1, counts: 1.0, shapes: &[(2, 2048), (4, 1024), (8, 512), (16, 256)] };
 
 /// LUTs a bit that a choice of one from so many words takes, as measured: (words, LUTs).
 type Mux = &'static [(usize, f64)];
@@ -105,24 +111,33 @@ impl Family {
 pub fn ram(family: Family, style: Style, width: usize, depth: usize) -> Ram {
     // an array of one word has no address bits
     let depth = depth.max(2);
-    let lut_rams = family.lut_rams().iter().map(|kind| of_luts(family, kind, width, depth));
-    let blocks = family.blocks().iter().flat_map(|kind| kind.shapes.iter().map(move |shape| of_blocks(family, kind, *shape, width, depth)));
-    let cheapest = |ways: &mut dyn Iterator<Item = (f64, Ram)>| ways.min_by(|a, b| a.0.total_cmp(&b.0)).map(|way| way.1);
-    let found = match style {
-        Style::Distributed if !family.lut_rams().is_empty() => cheapest(&mut lut_rams.into_iter()),
-        Style::Block => cheapest(&mut blocks.into_iter()),
-        Style::Distributed | Style::Auto => cheapest(&mut lut_rams.chain(blocks)),
+    let small = family.lut_rams().iter().map(|kind| of_luts(family, kind, width, depth));
+    let small: Vec<(f64, Ram)> = if family == Family::Ice40 { vec![of_registers(family, width, depth)] } else { small.collect() };
+    let shapes = family.blocks().iter().flat_map(|kind| kind.shapes.iter().map(move |shape| (kind, *shape)));
+    let blocks: Vec<(f64, Ram)> = shapes.map(|(kind, shape)| of_blocks(family, kind, shape, width, depth)).collect();
+    let ways = match style {
+        Style::Block => blocks,
+        // an iCE40 has no LUT RAM, and its script drops the attribute
+        Style::Distributed if family != Family::Ice40 => small,
+        Style::Distributed | Style::Auto => [small, blocks].concat(),
     };
-    found.unwrap_or_default()
+    ways.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, ram)| ram).unwrap_or_default()
+}
+
+/// A bit costs 1.
+fn of_registers(family: Family, width: usize, depth: usize) -> (f64, Ram) {
+    let bits = (width * depth) as f64;
+    (bits, Ram { blocks: 0.0, lut_ram: 0.0, mux: mux(family, depth, width), kept: bits })
 }
 
 /// Its cost, and what it is; of two that cost the same, the one with fewer RAMs to choose from.
 fn of_blocks(family: Family, kind: &Block, shape: (usize, usize), width: usize, depth: usize) -> (f64, Ram) {
     let deep = depth.div_ceil(shape.1);
-    let blocks = if shape.0 < BYTE { deep * width.div_ceil(shape.0) } else { (deep * width.div_ceil(BYTE)).div_ceil(shape.0 / BYTE) };
+    let blocks =
+        if shape.0 < kind.byte { deep * width.div_ceil(shape.0) } else { (deep * width.div_ceil(kind.byte)).div_ceil(shape.0 / kind.byte) };
     let cost = kind.cost * blocks as f64 + MUX_COST * (width * (deep - 1)) as f64;
-    let chosen = f64::from(usize::BITS - (deep - 1).leading_zeros());
-    (cost + 1e-6 * deep as f64, Ram { blocks: kind.counts * blocks as f64, lut_ram: 0.0, mux: mux(family, deep, width), chosen })
+    let kept = f64::from(usize::BITS - (deep - 1).leading_zeros());
+    (cost + 1e-6 * deep as f64, Ram { blocks: kind.counts * blocks as f64, lut_ram: 0.0, mux: mux(family, deep, width), kept })
 }
 
 fn of_luts(family: Family, kind: &LutRam, width: usize, depth: usize) -> (f64, Ram) {
@@ -131,12 +146,12 @@ fn of_luts(family: Family, kind: &LutRam, width: usize, depth: usize) -> (f64, R
     let wide = if kind.scales { width as f64 / kind.shape.0 as f64 } else { whole };
     let cost = kind.cost * deep as f64 * wide + MUX_COST * (width * (deep - 1)) as f64;
     let lut_ram = kind.luts * deep as f64 * whole;
-    (cost + 1e-6 * deep as f64, Ram { blocks: 0.0, lut_ram, mux: mux(family, deep, width), chosen: 0.0 })
+    (cost + 1e-6 * deep as f64, Ram { blocks: 0.0, lut_ram, mux: mux(family, deep, width), kept: 0.0 })
 }
 
 /// LUTs that choose one of `ways` words of `width` bits: between the measured ways in a straight line, beyond them in
 /// proportion.
-pub fn mux(family: Family, ways: usize, width: usize) -> f64 {
+fn mux(family: Family, ways: usize, width: usize) -> f64 {
     let table = family.mux();
     let above = table.iter().position(|(n, _)| *n >= ways);
     let bit = match above {

@@ -1,5 +1,8 @@
 //! `estimate`: the estimator against Yosys, over configurations that a seed draws; and the fit of its coefficients to others.
 
+mod cycles;
+
+use super::hardware;
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use super::synthetic::Random;
 use crate::estimate::{self, Area, Coefficients, Family, Sample};
@@ -8,28 +11,27 @@ use crate::term;
 use anyhow::{Context, Result};
 use lacuna_compress::spec::arch::Ese;
 use lacuna_compress::spec::{Arch, WeightForm};
-use lacuna_hdl::generate;
+use lacuna_hdl::{generate, generate_uart, Design};
 use serde_json::Value;
 use std::path::Path;
 
 /// Of the configurations: an even one draws an EIE, an odd one an ESE; every other two are for the other family.
-const SEEDS: [u64; 30] = seeds(1001);
+#[rustfmt::skip]
+const SEEDS: [u64; 30] = [
+    1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015, 1016, 1017, 1018, 1019, 1020,
+    // an ESE takes Yosys three times as long
+    1022, 1024, 1026, 1028, 1030, 1032, 1034, 1036, 1038, 1040,
+];
 /// Of those that the coefficients are fitted to.
-const FITTED: [u64; 30] = seeds(1);
+const FITTED: [u64; 18] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 22, 62, 63];
+/// Of these, behind a serial line.
+const SERIAL: [u64; 2] = [62, 63];
+/// Clock cycles of a bit there.
+const DIVIDER: usize = 100;
+/// Of the configurations whose cycles are counted.
+const COUNTED: [u64; 5] = [1001, 1002, 1003, 1004, 1005];
 /// Largest error in percent that a median, and that a single one may have.
 const BARS: [f64; 2] = [5.0, 15.0];
-
-/// Twenty in a row, then every other: an ESE takes Yosys three times as long.
-const fn seeds(first: u64) -> [u64; 30] {
-    let mut seeds = [0; 30];
-    let mut i = 0;
-    while i < 30 {
-        let n = i as u64;
-        seeds[i] = first + if n < 20 { n } else { 20 + 2 * (n - 20) + first % 2 };
-        i += 1;
-    }
-    seeds
-}
 
 /// An accelerator, and what it is synthesized for.
 pub(super) struct Drawn {
@@ -85,9 +87,21 @@ pub fn run(keep: Option<&Path>, fit: Option<&Path>) -> Result<Outcome> {
     if let Some(path) = fit {
         return refit(keep, path);
     }
-    let compared = with_bar(&SEEDS, |seed| compare(draw(*seed), keep))?;
+    let compared = with_bar("synthesis", &SEEDS, |seed| compare(draw(*seed), keep))?;
     let mut outcome = Outcome { rows: vec![], checks: checks(&compared), notes: vec![] };
     outcome.rows = compared.iter().flat_map(rows).collect();
+    let counted = with_bar("Verilator", &COUNTED, |seed| {
+        let drawn = draw(*seed);
+        let cycles = cycles::of(&drawn)?;
+        Ok((drawn, cycles))
+    })?;
+    outcome.rows.extend(counted.iter().map(|(drawn, cycles)| {
+        let error = cycles.hardware.map(|found| rounded(error_percent(cycles.model as f64, found as f64), 2));
+        row(drawn, "cycles", cycles.model, cycles.hardware, error)
+    }));
+    let equal = counted.iter().filter(|(_, cycles)| cycles.hardware == Some(cycles.model)).count() as f64;
+    let equal = hardware::available()?.then_some(equal);
+    outcome.checks.push(Check::new("cycles: configurations equal to the hardware's counter", equal, 0, Bar::AtLeast(COUNTED.len() as f64)));
     let eie = compared.iter().filter(|c| c.drawn.arch.ese.is_none()).count();
     outcome.notes.push(format!(
         "{} configurations, {eie} of the EIE kind, drawn by seeds {} to {}; the coefficients were fitted to seeds {} to {}",
@@ -97,12 +111,16 @@ pub fn run(keep: Option<&Path>, fit: Option<&Path>) -> Result<Outcome> {
         FITTED[0],
         FITTED[FITTED.len() - 1]
     ));
+    outcome.notes.push(
+        "cycles: memories as deep as a small drawn network needs; of a layer, or of a step; yosys is the Verilated hardware's counter"
+            .into(),
+    );
     outcome.notes.push("Yosys 0.23: synth_ecp5, flat; synth_xilinx -family xcup, hierarchy kept; AXI ports, no serial line".into());
     Ok(outcome)
 }
 
-fn with_bar<T>(seeds: &[u64], of: impl Fn(&u64) -> Result<T>) -> Result<Vec<T>> {
-    let bar = term::progress("synthesis", seeds.len());
+fn with_bar<T>(what: &'static str, seeds: &[u64], of: impl Fn(&u64) -> Result<T>) -> Result<Vec<T>> {
+    let bar = term::progress(what, seeds.len());
     let found = seeds.iter().map(|seed| {
         let one = of(seed).with_context(|| format!("configuration of seed {seed}"));
         bar.inc(1);
@@ -114,14 +132,18 @@ fn with_bar<T>(seeds: &[u64], of: impl Fn(&u64) -> Result<T>) -> Result<Vec<T>> 
 }
 
 pub(super) fn compare(drawn: Drawn, keep: Option<&Path>) -> Result<Compared> {
-    let design = generate(&drawn.arch)?;
+    let design = design(&drawn)?;
     let estimate = estimate::of(&design, drawn.family)?.area;
     let report = synthesized(&drawn, keep)?;
     Ok(Compared { drawn, estimate, yosys: Area(yosys::of(&report, &design.top)?) })
 }
 
+fn design(drawn: &Drawn) -> Result<Design> {
+    Ok(if SERIAL.contains(&drawn.seed) { generate_uart(&drawn.arch, DIVIDER)? } else { generate(&drawn.arch)? })
+}
+
 fn synthesized(drawn: &Drawn, keep: Option<&Path>) -> Result<Value> {
-    let design = generate(&drawn.arch)?;
+    let design = design(drawn)?;
     let command = match drawn.family {
         Family::Xcup => "synth_xilinx -family xcup",
         _ => "synth_ecp5",
@@ -152,15 +174,17 @@ fn error_percent(estimate: f64, found: f64) -> f64 {
 }
 
 fn rows(compared: &Compared) -> Vec<Row> {
+    let pairs = compared.estimate.0.into_iter().zip(compared.yosys.0);
     let of = |(name, (estimate, found)): (&str, (f64, f64))| {
-        Row::new()
-            .with("config", config(&compared.drawn))
-            .with("resource", name)
-            .with("estimate", rounded(estimate, 1))
-            .with("yosys", found)
-            .with("error_percent", rounded(error_percent(estimate, found), 2))
+        let error = rounded(error_percent(estimate, found), 2);
+        row(&compared.drawn, name, rounded(estimate, 1), Some(found), Some(error))
     };
-    Area::NAMES.into_iter().zip(compared.estimate.0.into_iter().zip(compared.yosys.0)).map(of).collect()
+    Area::NAMES.into_iter().zip(pairs).map(of).collect()
+}
+
+fn row(drawn: &Drawn, resource: &str, estimate: impl Into<Value>, found: Option<impl Into<Value>>, error: Option<f64>) -> Row {
+    let row = Row::new().with("config", config(drawn)).with("resource", resource).with("estimate", estimate);
+    row.with("yosys", found.map_or(Value::Null, Into::into)).with("error_percent", error.map_or(Value::Null, Into::into))
 }
 
 /// Median and worst of each resource.
@@ -179,9 +203,9 @@ fn checks(compared: &[Compared]) -> Vec<Check> {
 
 /// Fits the coefficients and writes them.
 fn refit(keep: Option<&Path>, path: &Path) -> Result<Outcome> {
-    let samples = with_bar(&FITTED, |seed| {
+    let samples = with_bar("synthesis", &FITTED, |seed| {
         let drawn = draw(*seed);
-        let design = generate(&drawn.arch)?;
+        let design = design(&drawn)?;
         let report = synthesized(&drawn, keep)?;
         let pair = |area: [f64; 4]| [area[0], area[1]];
         let modules = match drawn.family {
