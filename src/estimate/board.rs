@@ -29,9 +29,9 @@ impl<'a> OnBoard<'a> {
         Ok(OnBoard { board, arch, estimate: super::of(&design, family(d.tools.flow))?, available })
     }
 
-    /// The first resource that is too small by more than the estimate can be off.
+    /// The first resource that is too small by more than the estimate can be off; what is exact comes first.
     fn short(&self) -> Option<usize> {
-        (0..4).find(|i| self.estimate.area.0[*i] * (1.0 - Area::ERRORS[*i]) > self.available.0[*i])
+        [2, 3, 0, 1].into_iter().find(|i| self.estimate.area.0[*i] * (1.0 - Area::ERRORS[*i]) > self.available.0[*i])
     }
 
     pub fn fits(&self) -> bool {
@@ -114,10 +114,54 @@ fn family(flow: Flow) -> Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lacuna_compress::spec::arch::Ese;
+    use lacuna_compress::spec::WeightForm;
+
+    fn arch(pes: usize, spmat_depth: usize) -> Arch {
+        Arch {
+            pes,
+            fifo_depth: 8,
+            weights: WeightForm::Codebook,
+            weight_bits: 4,
+            run_bits: 4,
+            entries_per_word: 8,
+            spmat_depth,
+            ptr_depth: 600,
+            act_depth: 200,
+            acc_depth: 75,
+            bias_depth: 103,
+            acc_bits: 40,
+            max_layers: 3,
+            conv: false,
+            ese: None,
+        }
+    }
 
     #[test]
-    fn entries_are_dealt_again_and_columns_are_not() {
-        let text = include_str!("../../docs/results/estimate.json");
-        assert!(!text.is_empty());
+    fn what_is_dealt_to_pes_is_dealt_again() {
+        let of = |a: &Arch| [a.pes, a.spmat_depth, a.ptr_depth, a.act_depth, a.acc_depth, a.bias_depth];
+        assert_eq!(of(&with_pes(&arch(4, 250), 16)), [16, 63, 600, 50, 19, 26]);
+        assert_eq!(of(&with_pes(&arch(4, 250), 1)), [1, 1000, 600, 800, 300, 412]);
+        let ese = Some(Ese { channels: 2, cell_depth: 9, input_depth: 9, output_depth: 9 });
+        assert_eq!(of(&with_pes(&Arch { ese, ..arch(4, 250) }, 8)), [8, 125, 600, 200, 38, 103]);
+    }
+
+    #[test]
+    fn a_board_that_is_too_small_says_what_and_how_many_pes_would_do() {
+        let board = Board::find("ulx3s").unwrap();
+        let fitting = arch(4, 250);
+        let found = OnBoard::new(&board, &fitting).unwrap();
+        assert!(found.fits() && found.require().is_ok());
+        let most = found.largest_that_fits().unwrap().unwrap();
+        assert!((5..64).contains(&most), "{most}");
+        assert!(!OnBoard::new(&board, &with_pes(&fitting, most + 1)).unwrap().fits());
+
+        // 64 bits x 16,384 words are 64 block RAMs a PE
+        let large = arch(4, 16_384);
+        let error = OnBoard::new(&board, &large).unwrap().require().unwrap_err().to_string();
+        assert!(error.contains("block RAMs, expected at most 208; spmat takes most, 256; no number of PEs"), "{error}");
+        let many = arch(64, 16);
+        let error = OnBoard::new(&board, &many).unwrap().require().unwrap_err().to_string();
+        assert!(error.contains("64 PEs on Radiona ULX3S") && error.contains("the same network fits with "), "{error}");
     }
 }

@@ -84,7 +84,7 @@ impl Demand {
         };
         let term = &mut self.terms[place];
         term.count += count;
-        term.size = term.size.zip(one.size).map(|(sum, size)| [0, 1].map(|i| sum[i] + count * size[i] as f64));
+        term.size = term.size.zip(one.size).map(|(sum, size)| [0, 1].map(|i| sum[i] + count * size[i]));
         term.known.0.iter_mut().zip(one.known).for_each(|(sum, value)| *sum += count * value);
     }
 }
@@ -92,13 +92,13 @@ impl Demand {
 /// One module without what is below it.
 struct One {
     known: [f64; 4],
-    size: Option<[usize; 2]>,
+    size: Option<[f64; 2]>,
     memory: Option<(usize, usize, Ram)>,
 }
 
 fn of_part(part: &Part, family: Family) -> Result<One> {
     let number = |name| part.number(name);
-    let sized = |size: usize| One { known: [0.0; 4], size: Some([size; 2]), memory: None };
+    let sized = |size: usize| One { known: [0.0; 4], size: Some([size as f64; 2]), memory: None };
     let ruled = |luts: f64| One { known: [luts, 0.0, 0.0, 0.0], size: None, memory: None };
     Ok(match part.name.as_str() {
         "memory" | "accumulators" => {
@@ -107,8 +107,7 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
             let found = ram(family, style, width, depth);
             // what a LUT RAM says is kept beside it, what a block RAM says within it
             let kept = found.kept + if found.blocks > 0.0 { 0.0 } else { width as f64 };
-            let known = [found.lut_ram + found.mux, kept, found.blocks, 0.0];
-            One { known, size: None, memory: Some((width, depth, found)) }
+            One { known: [found.lut_ram, kept, found.blocks, 0.0], size: Some([found.mux, 0.0]), memory: Some((width, depth, found)) }
         }
         "column_queue" => {
             let (depth, width) = (number("DEPTH")?, 1 + number("VALUE")? + 2 * number("TURN")?);
@@ -119,7 +118,7 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
             }
             let found = ram(family, Style::Distributed, width, depth);
             let known = [found.lut_ram + found.mux, 0.0, found.blocks, 0.0];
-            One { known, size: Some([size; 2]), memory: Some((width, depth, found)) }
+            One { known, size: Some([size as f64; 2]), memory: Some((width, depth, found)) }
         }
         "delay" => {
             let (width, stages) = (number("WIDTH")? as f64, number("STAGES")?);
@@ -135,9 +134,12 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
         "activation" => {
             let (width, depth) = (number("BASE_BITS")? + number("SLOPE_BITS")?, 1 << number("SEGMENT_BITS")?);
             let found = ram(family, Style::Block, width, depth);
-            One { known: [found.mux, 0.0, found.blocks, 1.0], size: Some([0; 2]), memory: Some((width, depth, found)) }
+            One { known: [found.mux, 0.0, found.blocks, 1.0], size: Some([0.0; 2]), memory: Some((width, depth, found)) }
         }
-        "lane_select" => ruled(number("WIDTH")? as f64 * selection(family, number("LANES")?)),
+        "lane_select" => {
+            let luts = number("WIDTH")? as f64 * selection(family, number("LANES")?);
+            One { size: Some([luts, 0.0]), ..sized(0) }
+        }
         "lane_merge" => {
             let lanes = number("LANES")?;
             // whether a lane is meant, and two words: what a LUT of four inputs does not take at once
@@ -147,7 +149,7 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
         }
         "requantize" | "align_shift" => sized(number("SUM")?),
         "larger" => sized(number("WIDTH")?),
-        _ => One { size: Some([part.register_bits + part.output_bits, part.register_bits]), ..sized(0) },
+        _ => One { size: Some([part.register_bits + part.output_bits, part.register_bits].map(|bits| bits as f64)), ..sized(0) },
     })
 }
 

@@ -229,3 +229,51 @@ fn refit(keep: Option<&Path>, path: &Path) -> Result<Outcome> {
     term::note(format!("wrote {}", path.display()));
     Ok(Outcome::default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The committed rows are those of this estimator, and hold the bars.
+    #[test]
+    fn the_estimates_are_those_that_were_measured_against_yosys() {
+        let text = include_str!("../../../docs/results/estimate.json");
+        let read: Value = serde_json::from_str(text).unwrap();
+        let rows = read["rows"].as_array().unwrap();
+        for seed in SEEDS {
+            let drawn = draw(seed);
+            let found = estimate::of(&design(&drawn).unwrap(), drawn.family).unwrap().area;
+            let name = config(&drawn);
+            for (i, resource) in Area::NAMES.into_iter().enumerate() {
+                let row = rows.iter().find(|row| row["config"] == name && row["resource"] == resource);
+                let row = row.unwrap_or_else(|| panic!("{name}: no row of {resource}"));
+                let (estimate, yosys) = (row["estimate"].as_f64().unwrap(), row["yosys"].as_f64().unwrap());
+                assert!((estimate - found.0[i]).abs() < 0.06, "{name}: {resource} is {}, was {estimate}", found.0[i]);
+                assert!(error_percent(estimate, yosys).abs() <= 100.0 * Area::ERRORS[i], "{name}: {resource}");
+            }
+        }
+        let cycles: Vec<_> = rows.iter().filter(|row| row["resource"] == "cycles").collect();
+        assert!(cycles.len() == COUNTED.len() && cycles.iter().all(|row| row["estimate"] == row["yosys"]));
+    }
+
+    #[test]
+    fn no_configuration_is_both_fitted_and_compared() {
+        assert!(SEEDS.iter().all(|seed| !FITTED.contains(seed)));
+        for (ese, family) in [(false, Family::Ecp5), (false, Family::Xcup), (true, Family::Ecp5), (true, Family::Xcup)] {
+            let same = |seed: &&u64| draw(**seed).arch.ese.is_some() == ese && draw(**seed).family == family;
+            assert!(SEEDS.iter().filter(same).count() >= 5 && FITTED.iter().filter(same).count() >= 3, "{ese} {family:?}");
+        }
+    }
+
+    #[test]
+    fn a_small_accelerator_is_estimated_as_yosys_finds_it() {
+        let arch = Arch { pes: 1, conv: false, entries_per_word: 2, acc_depth: 20, max_layers: 2, ..draw(1002).arch };
+        for family in [Family::Ecp5, Family::Xcup] {
+            let found = compare(Drawn { seed: 0, arch: arch.clone(), family }, None).unwrap();
+            for (i, name) in Area::NAMES.into_iter().enumerate() {
+                let error = error_percent(found.estimate.0[i], found.yosys.0[i]).abs();
+                assert!(error <= 100.0 * Area::ERRORS[i], "{family:?}, {name}: {:?}, Yosys {:?}", found.estimate, found.yosys);
+            }
+        }
+    }
+}
