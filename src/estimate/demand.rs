@@ -48,13 +48,15 @@ pub struct Demand {
 /// Of a whole design.
 pub fn of(design: &Design, family: Family) -> Result<Demand> {
     let mut demand = Demand::default();
-    for part in inventory::of(design)? {
+    let parts = inventory::of(design)?;
+    let one_entry = !parts.iter().any(|part| part.path.ends_with(".spmat_read.select") && part.number("LANES").is_ok_and(|n| n > 1));
+    for part in parts {
         let one = of_part(&part, family)?;
         if let Some((width, depth, ram)) = one.memory {
             let name = part.path.rsplit('.').next().unwrap_or_default().to_string();
             demand.memories.push(Memory { name, count: part.count, width, depth, ram });
         }
-        demand.add(&part, one);
+        demand.add(&part, one, one_entry);
     }
     Ok(demand)
 }
@@ -66,14 +68,17 @@ impl Term {
 }
 
 impl Demand {
-    fn add(&mut self, part: &Part, one: One) {
+    fn add(&mut self, part: &Part, one: One, one_entry: bool) {
         let count = part.count as f64;
-        let name = match part.parameters.get("STAGES") {
-            Some(stages) if part.name == "requantize" => format!("{}.{stages}", part.name),
+        let variant = match part.name.as_str() {
+            "requantize" => part.parameters.get("STAGES").cloned(),
             // both activation buffers in one memory, or each in its own
-            _ if part.name == "act_rw" => format!("{}.{}", part.name, part.below),
-            _ => part.name.clone(),
+            "act_rw" => Some(part.below.to_string()),
+            // columns begin with a word, or anywhere in one
+            "ptr_read" | "spmat_read" if one_entry => Some("one".into()),
+            _ => None,
         };
+        let name = variant.map_or(part.name.clone(), |variant| format!("{}.{variant}", part.name));
         let place = match self.terms.iter().position(|t| t.name == name) {
             Some(place) => place,
             None => {
