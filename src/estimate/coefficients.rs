@@ -1,7 +1,8 @@
 //! What a module takes beside its memories and multipliers: a constant and a slope over its size, fitted to runs of Yosys.
 //!
-//! UltraScale+ is synthesized module by module, so each module is fitted alone. ECP5 is synthesized flat and says only totals:
-//! its coefficients start as those of UltraScale+ times one factor, and leave them only as far as the totals ask for.
+//! UltraScale+ is synthesized module by module, so each module is fitted alone. ECP5 is synthesized flat and says only totals.
+//! What a module is to the others comes from a few runs that keep the hierarchy: they scale the lines of UltraScale+. All of them
+//! are then scaled to the totals by one factor, and leave that only as far as the totals ask for.
 
 use super::{Area, Demand, Family};
 use anyhow::{Context, Result};
@@ -34,7 +35,7 @@ pub struct Sample {
 
 /// How much a coefficient of an ECP5 may leave the one that it starts from: a total that is off by this share counts as much
 /// as a coefficient that is off by its whole size.
-const STIFFNESS: f64 = 0.05;
+const STIFFNESS: f64 = 0.2;
 
 impl Coefficients {
     /// Those of this release.
@@ -63,15 +64,15 @@ impl Coefficients {
         Ok(area)
     }
 
-    /// Fits all coefficients.
-    pub fn fit(xcup: &[Sample], ecp5: &[Sample]) -> Coefficients {
+    /// Fits all coefficients: to runs for UltraScale+, and for ECP5 to runs that keep the hierarchy and to flat ones.
+    pub fn fit(xcup: &[Sample], ecp5_modules: &[Sample], ecp5: &[Sample]) -> Coefficients {
         let mut fitted = Coefficients::default();
         for kind in [0, 1] {
             let lines = modules(xcup, kind);
             for (name, line) in &lines {
                 *fitted.xcup.entry(name.clone()).or_default().of(kind) = *line;
             }
-            for (name, line) in totals(ecp5, kind, &lines) {
+            for (name, line) in totals(ecp5, kind, &scaled(ecp5_modules, kind, lines)) {
                 *fitted.ecp5.entry(name).or_default().of(kind) = line;
             }
         }
@@ -125,6 +126,30 @@ fn line(points: &[(f64, f64)]) -> [f64; 2] {
     } else {
         [y, 0.0]
     }
+}
+
+/// Leaves whose sizes are the family's LUTs already.
+const COUNTED: [&str; 3] = ["memory", "accumulators", "lane_select"];
+
+/// Lines of one family times what each module takes in another.
+fn scaled(samples: &[Sample], kind: usize, mut lines: BTreeMap<String, [f64; 2]>) -> BTreeMap<String, [f64; 2]> {
+    let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for sample in samples {
+        for term in sample.demand.terms.iter().filter(|term| !COUNTED.contains(&term.module())) {
+            let (Some(size), Some(found), Some(line)) = (term.size, sample.modules.get(term.module()), lines.get(&term.name)) else {
+                continue;
+            };
+            let sum = sums.entry(&term.name).or_default();
+            sum.0 += found[kind] - term.known.0[kind];
+            sum.1 += line[0] * term.count + line[1] * size[kind];
+        }
+    }
+    for (name, (found, other)) in sums {
+        if let Some(line) = lines.get_mut(name).filter(|_| other > 0.5) {
+            *line = line.map(|value| value * found / other);
+        }
+    }
+    lines
 }
 
 /// All modules together, starting from `start`.
@@ -210,16 +235,17 @@ mod tests {
     fn coefficients_are_found_again() {
         let sizes = [((1.0, 10.0), (2.0, 7.0)), ((2.0, 90.0), (1.0, 50.0)), ((3.0, 20.0), (1.0, 5.0)), ((4.0, 400.0), (9.0, 30.0))];
         let samples = |of: [f64; 4]| sizes.map(|(a, b)| sample(a, b, of));
-        let fitted = Coefficients::fit(&samples([5.0, 2.0, 100.0, 3.0]), &samples([8.0, 3.2, 160.0, 4.8]));
+        let fitted =
+            Coefficients::fit(&samples([5.0, 2.0, 100.0, 3.0]), &samples([5.0, 2.0, 300.0, 9.0]), &samples([8.0, 3.2, 480.0, 14.4]));
         let near = |line: &Line, expected: [f64; 2], by: f64| {
             let off = line.lut.iter().zip(expected).map(|(found, e)| (found / e - 1.0).abs()).fold(0.0, f64::max);
             assert!(off < by, "{line:?}, expected {expected:?}");
         };
         near(&fitted.xcup["a"], [5.0, 2.0], 1e-9);
         near(&fitted.xcup["b"], [100.0, 3.0], 1e-9);
-        // all of them 1.6 times as large
+        // module b is three times as large, and flat all are 1.6 times as large
         near(&fitted.ecp5["a"], [8.0, 3.2], 1e-6);
-        near(&fitted.ecp5["b"], [160.0, 4.8], 1e-6);
+        near(&fitted.ecp5["b"], [480.0, 14.4], 1e-6);
 
         let demand = &samples([0.0; 4])[0].demand;
         let area = fitted.area(demand, Family::Xcup).unwrap();

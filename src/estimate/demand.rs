@@ -142,7 +142,11 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
             One { known: [found.mux, 0.0, found.blocks, 1.0], size: Some([0.0; 2]), memory: Some((width, depth, found)) }
         }
         "lane_select" => {
-            let luts = number("WIDTH")? as f64 * selection(family, number("LANES")?);
+            let (width, lanes) = (number("WIDTH")?, number("LANES")?);
+            // module by module, nobody knows of the zeros
+            let zeros = if family == Family::Xcup { 0 } else { number("ZEROS").unwrap_or(0) };
+            let used = (width * lanes).saturating_sub(zeros);
+            let luts = (0..width.min(used)).map(|bit| selection(family, (used - bit).div_ceil(width))).sum();
             One { size: Some([luts, 0.0]), ..sized(0) }
         }
         "lane_merge" => {
@@ -158,13 +162,19 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
     })
 }
 
-/// LUTs a bit of the choice of a lane, as measured.
+/// LUTs a bit of the choice of one of up to 16 lanes, as measured.
 fn selection(family: Family, lanes: usize) -> f64 {
-    let luts = match family {
-        Family::Ecp5 | Family::Ice40 => [0.0, 1.0, 4.0, 7.0, 28.0],
-        Family::Xcup => [0.0, 1.0, 1.0, 3.0, 5.5],
+    let luts: &[f64] = match family {
+        Family::Ecp5 | Family::Ice40 => &[0.0, 0.0, 1.0, 2.0, 4.0, 5.0, 6.0, 6.5, 7.0, 16.0, 28.0],
+        Family::Xcup => &[0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.5, 3.0, 4.0, 5.5],
     };
-    luts[(lanes.max(1).ilog2() as usize).min(luts.len() - 1)]
+    luts[if lanes <= 8 {
+        lanes
+    } else if lanes <= 12 {
+        9
+    } else {
+        10
+    }]
 }
 
 /// Bits of a number.
