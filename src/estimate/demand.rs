@@ -23,7 +23,7 @@ pub struct Term {
 /// A memory, and what it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memory {
-    /// Its name in the Verilog, such as `spmat`.
+    /// Its names in the Verilog, such as `spmat`.
     pub name: String,
     pub count: usize,
     pub width: usize,
@@ -53,8 +53,7 @@ pub fn of(design: &Design, family: Family) -> Result<Demand> {
     for part in parts {
         let one = of_part(&part, family)?;
         if let Some((width, depth, ram)) = one.memory {
-            let name = part.path.rsplit('.').next().unwrap_or_default().to_string();
-            demand.memories.push(Memory { name, count: part.count, width, depth, ram });
+            demand.memories.push(Memory { name: part.title(), count: part.count, width, depth, ram });
         }
         demand.add(&part, one, one_entry);
     }
@@ -116,11 +115,12 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
         }
         "column_queue" => {
             let (depth, width) = (number("DEPTH")?, 1 + number("VALUE")? + 2 * number("TURN")?);
+            if depth == 0 {
+                // a wire
+                return Ok(ruled(0.0));
+            }
             // places of head and tail, and the number of columns
             let size = bits(depth.max(2) - 1) + bits(depth);
-            if depth == 0 {
-                return Ok(sized(0));
-            }
             let found = ram(family, Style::Distributed, width, depth);
             let known = [found.lut_ram + found.mux, 0.0, found.blocks, 0.0];
             One { known, size: Some([size as f64; 2]), memory: Some((width, depth, found)) }
@@ -162,19 +162,14 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
     })
 }
 
-/// LUTs a bit of the choice of one of up to 16 lanes, as measured.
+/// LUTs a bit of the choice of one of 0 to 8, 12 or 16 lanes, as measured.
 fn selection(family: Family, lanes: usize) -> f64 {
     let luts: &[f64] = match family {
         Family::Ecp5 | Family::Ice40 => &[0.0, 0.0, 1.0, 2.0, 4.0, 5.0, 6.0, 6.5, 7.0, 16.0, 28.0],
         Family::Xcup => &[0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.5, 3.0, 4.0, 5.5],
     };
-    luts[if lanes <= 8 {
-        lanes
-    } else if lanes <= 12 {
-        9
-    } else {
-        10
-    }]
+    let place = if lanes > 12 { 10 } else { lanes.min(9) };
+    luts[place]
 }
 
 /// Bits of a number.

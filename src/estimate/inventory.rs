@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use lacuna_hdl::Design;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A module, or a leaf with its parameters, and how many of it the whole design has.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Part {
     pub parameters: BTreeMap<String, String>,
     /// Where it is: the names of the instances of its first occurrence, from the top's down.
     pub path: String,
+    /// What its instances are called.
+    pub labels: BTreeSet<String>,
     pub count: usize,
     /// Bits of its own registers; 0 of a leaf, whose parameters say more.
     pub register_bits: usize,
@@ -23,6 +25,14 @@ pub struct Part {
 }
 
 impl Part {
+    /// One or two of its instances' names, and how many more there are.
+    pub fn title(&self) -> String {
+        let names: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+        match names.as_slice() {
+            [a, b, _, rest @ ..] => format!("{a}, {b} and {} more", rest.len() + 1),
+            few => few.join(", "),
+        }
+    }
     /// A numeric parameter of a leaf.
     pub fn number(&self, name: &str) -> Result<usize> {
         let value = self.parameters.get(name).and_then(|text| text.parse().ok());
@@ -65,12 +75,14 @@ fn walk(modules: &BTreeMap<&str, Module>, instance: &Instance, above: &str, foun
         name: instance.module.clone(),
         parameters: instance.parameters.clone(),
         path: path.clone(),
+        labels: BTreeSet::new(),
         count: 0,
         register_bits: module.register_bits,
         output_bits: module.output_bits,
         below: module.instances.len(),
     });
     part.count += 1;
+    part.labels.insert(instance.label.trim_start_matches("u_").to_string());
     module.instances.iter().for_each(|below| walk(modules, below, &path, found));
 }
 

@@ -27,7 +27,7 @@ const FITTED: [u64; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 24, 62, 63
 /// Of these, behind a serial line.
 const SERIAL: [u64; 2] = [62, 63];
 /// Of these, also with the hierarchy kept, which `synth_ecp5` otherwise does not.
-const KEPT: [u64; 6] = [1, 4, 5, 8, 12, 16];
+const KEPT: [u64; 3] = [1, 4, 16];
 /// Clock cycles of a bit there.
 const DIVIDER: usize = 100;
 /// Of the configurations whose cycles are counted.
