@@ -16,8 +16,8 @@ use std::process::ExitCode;
 
 /// Estimate LUTs, flip-flops, block RAM and multipliers before synthesis, and say whether a board has as many
 ///
-/// As Yosys counts them; place and route adds a little. Cycles are exact. For an iCE40 only block RAM and multipliers were compared
-/// with Yosys; 7-series and UltraScale devices count as UltraScale+.
+/// As Yosys counts them; place and route adds a little. Cycles are exact. LUTs and flip-flops of an iCE40 are an ECP5's;
+/// 7-series and UltraScale devices count as UltraScale+.
 #[derive(clap::Args)]
 pub struct EstimateArgs {
     /// Configuration of the accelerator, and of the model if it names one

@@ -217,7 +217,7 @@ fn ridge(rows: &[Vec<f64>], values: &[f64], stiffness: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::estimate::Term;
+    use crate::estimate::demand::Term;
 
     fn sample(a: (f64, f64), b: (f64, f64), of: [f64; 4]) -> Sample {
         let term = |name: &str, (count, size): (f64, f64)| Term {
