@@ -15,6 +15,7 @@ pub struct Description {
     pub clock: Clock,
     pub uart: Uart,
     pub memory: Memory,
+    pub logic: Logic,
     pub files: Files,
     /// Port of the top module, and its pin.
     pub pins: BTreeMap<String, String>,
@@ -47,11 +48,10 @@ pub struct Uart {
     pub baud: u32,
 }
 
-/// Block RAM of the device.
+/// Block RAM of the device, in the blocks that its tools count.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
-    pub block_bits: usize,
     pub blocks: usize,
     pub single_port: Option<SinglePort>,
 }
@@ -71,6 +71,15 @@ impl Memory {
         let needed = |of: &SinglePort| arch.pes * arch.spmat_depth.div_ceil(of.words) * arch.word_bits().div_ceil(of.width);
         self.single_port.as_ref().is_some_and(|of| needed(of) <= of.blocks)
     }
+}
+
+/// What else the device has.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logic {
+    pub lut: usize,
+    pub ff: usize,
+    pub dsp: usize,
 }
 
 /// Of the same folder.

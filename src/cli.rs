@@ -6,6 +6,7 @@ use crate::commands::build::BuildArgs;
 use crate::commands::compress::CompressArgs;
 use crate::commands::decompress::DecompressArgs;
 use crate::commands::demo::DemoArgs;
+use crate::commands::estimate::EstimateArgs;
 use crate::commands::generate::GenerateArgs;
 use crate::commands::infer::InferArgs;
 use crate::commands::init::InitArgs;
@@ -19,7 +20,8 @@ use crate::commands::stats::StatsArgs;
 use crate::commands::store::StoreArgs;
 use crate::commands::train::TrainArgs;
 use crate::commands::{
-    board_sim, build, compress, decompress, demo, generate, infer, init, inspect, load, prune, report, run, simulate, stats, store, train,
+    board_sim, build, compress, decompress, demo, estimate, generate, infer, init, inspect, load, prune, report, run, simulate, stats,
+    store, train,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -47,6 +49,7 @@ enum Command {
     Store(StoreArgs),
     Decompress(DecompressArgs),
     Stats(StatsArgs),
+    Estimate(EstimateArgs),
     Build(BuildArgs),
     Report(ReportArgs),
     Load(LoadArgs),
@@ -70,6 +73,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Store(args) => store::run(args),
         Command::Decompress(args) => decompress::run(args),
         Command::Stats(args) => stats::run(args),
+        Command::Estimate(args) => estimate::run(args),
         Command::Build(args) => build::run(args),
         Command::Report(args) => report::run(args),
         Command::Load(args) => load::run(args),

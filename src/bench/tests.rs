@@ -58,6 +58,7 @@ fn missing_data_is_an_error_that_names_file_and_flag() {
         data: folder.path().to_path_buf(),
         all: false,
         keep: None,
+        fit: None,
         plots: None,
         only: None,
     };

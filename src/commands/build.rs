@@ -2,12 +2,13 @@
 
 use super::report;
 use crate::board::{Board, Flow};
+use crate::estimate::OnBoard;
 use crate::{flow, inputs, pipeline, term};
 use anyhow::{bail, Context, Result};
 use lacuna_compress::config::Config;
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::Arch;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Write everything that a board needs, then run the tools that there are, up to the bitstream
@@ -41,9 +42,9 @@ pub struct BuildArgs {
 
 pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     let board = Board::find(&args.board)?;
-    let model_and_arch = accelerator(args)?;
+    let model_and_arch = accelerator(args.config.as_deref(), args.container.as_deref())?;
     let (arch, model) = (&model_and_arch.0, &model_and_arch.1);
-    flow::fits(&board, arch)?;
+    OnBoard::new(&board, arch)?.require()?;
     let tools = if args.plan { vec![] } else { flow::tools(board.description.tools.flow)? };
     let settings = flow::Settings { mhz: args.mhz.unwrap_or(board.description.clock.mhz), seed: args.seed };
     let design = flow::write(&args.output, &board, arch, model.as_ref().map(|(m, bytes)| (m, bytes.as_slice())), &settings)?;
@@ -82,12 +83,12 @@ fn bitstream(flow: Flow) -> Option<&'static str> {
 }
 
 /// A model, and the bytes of its container.
-type Stored = (AnyModel, Vec<u8>);
+pub type Stored = (AnyModel, Vec<u8>);
 
 /// The architecture, and the model if there is one.
-fn accelerator(args: &BuildArgs) -> Result<(Arch, Option<Stored>)> {
-    let config = args.config.as_deref().map(Config::load).transpose()?;
-    if let Some(path) = &args.container {
+pub fn accelerator(config: Option<&Path>, container: Option<&Path>) -> Result<(Arch, Option<Stored>)> {
+    let config = config.map(Config::load).transpose()?;
+    if let Some(path) = container {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
         let model = AnyModel::from_container(&bytes).with_context(|| path.display().to_string())?;
         if let Some(config) = &config {

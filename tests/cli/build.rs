@@ -82,7 +82,24 @@ fn the_network_of_the_small_board_fits_it() {
     // words of four entries of 12 bits: three of the four memories of 16
     assert!(synthesis.contains("setattr -set ram_style \"huge\" *single_port*/m:*\nsynth_ice40 -dsp -spram "), "{synthesis}");
     let large = ["build", "--board", "icebreaker", "--container", &bundled("lenet300100.lacuna"), "-o", "none", "--plan"];
-    p.refuses(&large, &["the memories of 8 PEs have", "the block RAM of", "the largest is spmat"]);
+    p.refuses(&large, &["8 PEs on 1BitSquared iCEBreaker", "block RAMs, expected at most 30; spmat takes most", "no number of PEs"]);
+}
+
+#[test]
+fn an_estimate_says_what_a_board_has_left_and_what_it_lacks() {
+    let p = Project::compressed();
+    let on = |board: &'static str| ["estimate", "-c", "net.toml", "--board", board];
+    let out = p.run(&on("ulx3s")).did_it();
+    for said in ["83,640", "spmat", "ptr_even", "cycles: ", "fits ulx3s; the same network fits with up to"] {
+        assert!(out.contains(said), "{said}: {out}");
+    }
+    let both = p.run(&["estimate", "--container", "net.lacuna"]).did_it();
+    assert!(both.contains("ecp5") && both.contains("xcup"), "{both}");
+    let large = ["estimate", "--board", "icebreaker", "--container", &bundled("lenet300100.lacuna")];
+    let ran = p.run(&large);
+    assert!(ran.code == Some(2) && ran.stdout.contains("available"), "{ran:?}");
+    let said = "block RAMs, expected at most 30; spmat takes most";
+    assert!(ran.stderr.contains(said) && ran.stderr.contains("no number of PEs makes the same network fit"), "{ran:?}");
 }
 
 fn bundled(name: &str) -> String {

@@ -20,6 +20,7 @@ fn help_is_as_recorded() {
         "store",
         "decompress",
         "stats",
+        "estimate",
         "build",
         "report",
         "load",

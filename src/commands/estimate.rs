@@ -1,0 +1,125 @@
+//! `lacuna estimate`: what an accelerator will take of a device, before anything is synthesized.
+
+use super::build::accelerator;
+use crate::board::Board;
+use crate::estimate::{self, Area, Estimate, Family, OnBoard};
+use crate::term;
+use anyhow::Result;
+use lacuna_compress::error::grouped;
+use lacuna_compress::manifest::AnyModel;
+use lacuna_compress::spec::Arch;
+use lacuna_sim::golden::{Golden, Recurrent};
+use lacuna_sim::perf::Network;
+use lacuna_sim::perf_ese::EseNetwork;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Estimate LUTs, flip-flops, block RAM and multipliers before synthesis, and say whether a board has as many
+///
+/// As Yosys counts them; place and route adds a little. Cycles are exact. LUTs and flip-flops of an iCE40 are an ECP5's;
+/// 7-series and UltraScale devices count as UltraScale+.
+#[derive(clap::Args)]
+pub struct EstimateArgs {
+    /// Configuration of the accelerator, and of the model if it names one
+    #[arg(short, long, value_name = "TOML", required_unless_present = "container")]
+    config: Option<PathBuf>,
+    /// Compressed model: the accelerator is the one that it was made for
+    #[arg(long, value_name = "FILE")]
+    container: Option<PathBuf>,
+    /// Board, by its name or its folder: exits with 2 if it is too small [default: ECP5 and UltraScale+ without a serial line]
+    #[arg(long, value_name = "BOARD")]
+    board: Option<String>,
+}
+
+pub fn run(args: &EstimateArgs) -> Result<ExitCode> {
+    let board = args.board.as_deref().map(Board::find).transpose()?;
+    let (arch, model) = accelerator(args.config.as_deref(), args.container.as_deref())?;
+    let cycles = model.map(|(model, _)| cycles(&model)).transpose()?.flatten();
+    let title = format!("accelerator {:016x}, {}", arch.hash(), term::count(arch.pes, "PE"));
+    match &board {
+        Some(board) => on_board(board, &arch, &title, cycles)?,
+        None => anywhere(&arch, &title, cycles)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn on_board(board: &Board, arch: &Arch, title: &str, cycles: Option<String>) -> Result<()> {
+    let found = OnBoard::new(board, arch)?;
+    let rows: Vec<_> = Area::NAMES
+        .into_iter()
+        .enumerate()
+        .map(|(i, name)| {
+            let (used, available) = (found.estimate.area.0[i], found.available.0[i]);
+            let error = format!("{:.0} %", 100.0 * Area::ERRORS[i]);
+            vec![name.to_string(), number(used), number(available), term::percent(used / available), error]
+        })
+        .collect();
+    let title = format!("{title}, on {}", board.description.title);
+    term::table(&title, &["resource", "estimate", "available", "share", "error at most"], &rows)?;
+    memories(&found.estimate)?;
+    say(cycles)?;
+    found.require()?;
+    let most = found.largest_that_fits()?.unwrap_or(arch.pes);
+    term::line(format!("fits {}; the same network fits with up to {}", board.name, term::count(most, "PE")))
+}
+
+fn anywhere(arch: &Arch, title: &str, cycles: Option<String>) -> Result<()> {
+    let design = lacuna_hdl::generate(arch)?;
+    let [ecp5, xcup] = [estimate::of(&design, Family::Ecp5)?, estimate::of(&design, Family::Xcup)?];
+    let rows: Vec<_> = Area::NAMES
+        .into_iter()
+        .enumerate()
+        .map(|(i, name)| {
+            let error = format!("{:.0} %", 100.0 * Area::ERRORS[i]);
+            vec![name.to_string(), number(ecp5.area.0[i]), number(xcup.area.0[i]), error]
+        })
+        .collect();
+    term::table(title, &["resource", "ecp5", "xcup", "error at most"], &rows)?;
+    memories(&xcup)?;
+    say(cycles)
+}
+
+fn say(cycles: Option<String>) -> Result<()> {
+    cycles.map_or(Ok(()), term::line)
+}
+
+/// The memories, those with the most bits first.
+fn memories(estimate: &Estimate) -> Result<()> {
+    let mut sorted: Vec<_> = estimate.memories.iter().collect();
+    sorted.sort_by_key(|m| std::cmp::Reverse(m.count * m.width * m.depth));
+    let rows: Vec<_> = sorted
+        .iter()
+        .map(|m| {
+            let whole = [m.count, m.depth, m.width].map(grouped);
+            let luts = number(m.count as f64 * (m.ram.lut_ram + m.ram.mux));
+            [vec![m.name.clone()], whole.to_vec(), vec![number(m.all_blocks()), luts]].concat()
+        })
+        .collect();
+    term::table("memories", &["memory", "number", "words", "bits", "bram", "lut"], &rows)
+}
+
+/// `1,234`, or with a half of a block.
+fn number(value: f64) -> String {
+    let whole = grouped(value.floor() as usize);
+    if value.fract() == 0.5 {
+        format!("{whole}.5")
+    } else {
+        grouped(value.round() as usize)
+    }
+}
+
+/// By the cycle model.
+fn cycles(model: &AnyModel) -> Result<Option<String>> {
+    let text = |what: &str, cycles: u64| format!("cycles: {} {what}", grouped(cycles as usize));
+    Ok(match model {
+        AnyModel::Recurrent(model) => Some(text("a step", EseNetwork::new(&Recurrent::new(&model.image)?).steady())),
+        AnyModel::Layers(model) => match &model.answer {
+            Some(answer) => {
+                let golden = Golden::new(&model.image)?;
+                let trace = golden.trace(&answer.input(model.network.input_size))?;
+                Some(text("for the input of the known-answer test", Network::new(&golden).time(&trace).total.cycles))
+            }
+            None => None,
+        },
+    })
+}
