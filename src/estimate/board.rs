@@ -72,6 +72,8 @@ impl<'a> OnBoard<'a> {
         for pes in (0..=MOST_PES.ilog2()).map(|bits| 1 << bits) {
             if fits(pes)? {
                 found = Some(pes);
+            } else if found.is_some() {
+                break;
             }
         }
         let Some(mut fit) = found else { return Ok(None) };

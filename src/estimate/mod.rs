@@ -42,8 +42,8 @@ pub struct Area(pub [f64; 4]);
 
 impl Area {
     pub const NAMES: [&str; 4] = ["lut", "ff", "bram", "dsp"];
-    /// Shares by which an estimate may be off, the largest that `lacuna bench estimate` found rounded up; block RAM and
-    /// multipliers follow from rules.
+    /// Shares by which an estimate may be off: of LUTs what the project answers for, of flip-flops the largest that
+    /// `lacuna bench estimate` found, rounded up; block RAM and multipliers follow from rules.
     pub const ERRORS: [f64; 4] = [0.15, 0.06, 0.0, 0.0];
 }
 
