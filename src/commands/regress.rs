@@ -34,6 +34,9 @@ pub struct RegressArgs {
     /// Begin no further configuration after this time, like 90s, 10m or 2h
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
+    /// For making a failing configuration smaller; 0s keeps it as it is drawn
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "3m")]
+    shrink: Duration,
     /// Configurations that are built and run at once; one for each core if not said
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -135,8 +138,15 @@ mod running {
         let plan = Plan::open(&args.output, &settings)?;
         spinner.finish_and_clear();
         let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-        let regression =
-            Regression { plan: &plan, folder: &args.output, jobs, time: args.time, verilog: args.verilog.clone(), fault: args.fault };
+        let regression = Regression {
+            plan: &plan,
+            folder: &args.output,
+            jobs,
+            time: args.time,
+            shrink: args.shrink,
+            verilog: args.verilog.clone(),
+            fault: args.fault,
+        };
         let summary = with_progress(&plan, |told| regression.run(told))?;
         judged(&summary, &args.output)
     }
@@ -159,13 +169,11 @@ mod running {
         let mut faults: Vec<String> = args.fault.iter().map(|fault| fault.text().to_string()).collect();
         faults.extend(args.verilog.iter().map(|folder| format!("verilog {}", folder.display())));
         Ok(Settings {
-            version: env!("CARGO_PKG_VERSION").into(),
-            seed: args.seed,
-            runs,
             filter: args.filter.clone(),
             shard: args.shard,
             fault: (!faults.is_empty()).then(|| faults.join(", ")),
             accelerators,
+            ..Settings::drawn(args.seed, runs)
         })
     }
 

@@ -317,3 +317,93 @@ fn up_to(number: usize, bins: &[&'static str], more: &'static str) -> &'static s
     let first = bins.first().and_then(|bin| bin.parse::<usize>().ok()).unwrap_or(0);
     number.checked_sub(first).and_then(|at| bins.get(at).copied()).unwrap_or(more)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::regress::draw::Draw;
+    use std::path::Path;
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Testplan {
+        testpoint: Vec<Testpoint>,
+        coverpoint: Vec<Coverpoint>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Testpoint {
+        name: String,
+        stimulus: String,
+        check: String,
+        stage: crate::regress::named::Stage,
+        tests: Vec<String>,
+        coverpoints: Vec<String>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Coverpoint {
+        name: String,
+        bins: Vec<String>,
+    }
+
+    fn testplan() -> Testplan {
+        toml::from_str(include_str!("../../tests/testplan.toml")).unwrap()
+    }
+
+    /// Names of the functions behind `#[test]` in all sources.
+    fn tests_of(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" {
+                tests_of(&path, found);
+            } else if name.ends_with(".rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let functions = text.split("#[test]").skip(1).filter_map(|rest| rest.split_once("fn "));
+                found.extend(functions.filter_map(|(_, rest)| rest.split_once('(')).map(|(name, _)| name.to_string()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_testpoint_names_tests_that_exist_and_coverpoints_that_are_sampled() {
+        let plan = testplan();
+        let mut tests = BTreeSet::new();
+        tests_of(Path::new(env!("CARGO_MANIFEST_DIR")), &mut tests);
+        let mut used = BTreeSet::new();
+        for point in &plan.testpoint {
+            assert!(!point.stimulus.is_empty() && !point.check.is_empty() && !point.tests.is_empty(), "{}", point.name);
+            assert_eq!(point.stage, crate::regress::named::Stage::Regressed, "{}", point.name);
+            for test in &point.tests {
+                assert!(tests.contains(test), "{}: there is no test {test}", point.name);
+            }
+            used.extend(point.coverpoints.iter().map(String::as_str));
+        }
+        let sampled: Vec<(&str, Vec<&str>)> = COVERPOINTS.iter().map(|(name, bins)| (*name, bins.to_vec())).collect();
+        let planned: Vec<(&str, Vec<&str>)> =
+            plan.coverpoint.iter().map(|c| (c.name.as_str(), c.bins.iter().map(String::as_str).collect())).collect();
+        assert_eq!(planned, sampled, "coverpoints of tests/testplan.toml and those that are sampled");
+        let all: BTreeSet<&str> = sampled.iter().map(|(name, _)| *name).collect();
+        assert_eq!(used, all, "every coverpoint is that of a testpoint");
+    }
+
+    #[test]
+    fn every_bin_of_what_is_drawn_is_reached_by_two_hundred_configurations() {
+        let draw = Draw { seed: 1, accelerators: &[] };
+        let mut bins = Bins::default();
+        for index in 0..200 {
+            let configuration = draw.configuration(index).unwrap();
+            bins.configuration(&configuration);
+            configuration.runs.iter().for_each(|run| bins.run(run, "first"));
+        }
+        let drawn: BTreeSet<&str> = bins.0.keys().filter_map(|bin| bin.split(':').next()).collect();
+        // what the image of a run is depends on the runs before it
+        let holes: Vec<String> =
+            bins.holes().into_iter().filter(|hole| hole.split(':').next().is_some_and(|p| drawn.contains(p) && p != "image")).collect();
+        assert!(holes.is_empty(), "{holes:?}");
+        assert!(drawn.len() >= 25, "{drawn:?}");
+    }
+}

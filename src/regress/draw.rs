@@ -257,8 +257,7 @@ fn layered(rng: &mut ChaCha8Rng, arch: &Arch, room: &Room) -> Layers {
 
 fn lstms(rng: &mut ChaCha8Rng, room: &Room) -> Lstms {
     let inputs = size(rng, room.inputs);
-    // a layer takes three operations of the program at most
-    let count = rng.random_range(1..=room.layers.min(3).div_ceil(2) + usize::from(room.layers > 3));
+    let count = rng.random_range(1..=room.layers);
     let lstm = (0..count)
         .map(|_| {
             let cells = size(rng, room.outputs.div_ceil(count));

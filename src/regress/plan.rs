@@ -67,6 +67,11 @@ pub struct Plan {
 pub const FILE: &str = "plan.json";
 
 impl Settings {
+    /// So many runs of drawn accelerators, whole.
+    pub fn drawn(seed: u64, runs: usize) -> Settings {
+        Settings { version: env!("CARGO_PKG_VERSION").into(), seed, runs, filter: None, shard: None, fault: None, accelerators: vec![] }
+    }
+
     /// In the words of the command's flags.
     pub fn flags(&self) -> String {
         let mut words = vec![format!("--seed {}", self.seed), format!("--runs {}", self.runs)];

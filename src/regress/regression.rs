@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 /// Failures that are shrunk; a fault of the hardware fails everywhere, and one small case shows it.
 const SHRUNK: usize = 5;
-const LIMITS: Limits = Limits { attempts: 150, time: Duration::from_secs(180) };
+/// Attempts to make one smaller.
+const ATTEMPTS: usize = 200;
 /// Folder of the failures.
 const FAILURES: &str = "failures";
 /// Folder of compiled designs, below which each is deleted when it was run.
@@ -27,6 +28,8 @@ pub struct Regression<'a> {
     pub folder: &'a Path,
     pub jobs: usize,
     pub time: Option<Duration>,
+    /// For making a failing configuration smaller.
+    pub shrink: Duration,
     pub verilog: Option<PathBuf>,
     pub fault: Option<Fault>,
 }
@@ -108,10 +111,11 @@ impl One<'_> {
             }
         }
         if let Some((run, finding)) = first {
-            let shrinks = failed.fetch_add(1, Ordering::Relaxed) < SHRUNK;
+            let shrinks = failed.fetch_add(1, Ordering::Relaxed) < SHRUNK && !self.regression.shrink.is_zero();
+            let limits = Limits { attempts: ATTEMPTS, time: self.regression.shrink };
             let below = Path::new(FAILURES).join(&c.name);
             let folder = self.regression.folder.join(&below);
-            let shrunk = failure::leave(self.engine, c, run, &finding, shrinks.then_some(LIMITS), &folder)?;
+            let shrunk = failure::leave(self.engine, c, run, &finding, shrinks.then_some(limits), &folder)?;
             done.failure = Some(below.display().to_string());
             self.tell(Told::Failure(format!("{}: {}; kept in {}", c.name, shrunk.finding.text, folder.display())));
         }

@@ -205,6 +205,8 @@ impl<'a> StepRuns<'a> {
             if self.fault == Some(Fault::CycleModel) {
                 one.completes.iter_mut().for_each(|cycle| *cycle += 1);
             }
+            // a stop must come in the cycle that is meant
+            self.simulator.host.bus.0.axi_stalls(seed, 0).map_err(protocol)?;
             let fault = self.simulator.compare_cycles(&vectors, &one, &all).map_err(protocol)?;
             bins.step_cycles(&all);
             ran.finding = fault.map(|fault| Finding::new(Kind::Cycles, format!("run {number}: {fault}")));

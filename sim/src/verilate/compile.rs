@@ -48,7 +48,9 @@ pub(super) fn compile_all(cpp: &Path, flags: &[String], prelude: &Path, what: &s
 
 /// Compiles all of a directory as one file: a third of the work where the files are small, as each compiler's start counts.
 pub(super) fn compile_as_one(cpp: &Path, flags: &[String], prelude: &Path, what: &str) -> Result<()> {
-    let files = files_with_extension(cpp, "cpp")?;
+    let mut files = files_with_extension(cpp, "cpp")?;
+    // the shim takes back what the prelude renames for models
+    files.sort_by_key(|(_, file)| file.file_name().is_some_and(|name| name == "shim.cpp"));
     let include = |(_, file): &(u64, PathBuf)| format!("#include \"{}\"\n", file.file_name().unwrap_or_default().to_string_lossy());
     write(&cpp.join("all.cc"), &files.iter().map(include).collect::<String>())?;
     let mut command = Command::new("g++");
