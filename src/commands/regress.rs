@@ -239,8 +239,8 @@ mod running {
         term::table("", &headers, &rows)?;
         for failure in &summary.failures {
             term::line(format!("{}: {}", failure.configuration, failure.finding.text))?;
-            if let Some(folder) = failure.folder.as_ref().filter(|_| failure.run == first_run(summary, &failure.configuration)) {
-                term::line(format!("  repeat with: {}/run.sh", folder))?;
+            if let Some(kept) = failure.folder.as_ref().filter(|_| failure.run == first_run(summary, &failure.configuration)) {
+                term::line(format!("  repeat with: {}/run.sh", folder.join(kept).display()))?;
             }
         }
         for missing in &summary.missing {
@@ -288,8 +288,7 @@ mod running {
             staged::check_file(trace)?;
         }
         verilate::verilator_version()?;
-        let scratch = tempfile::tempdir().context("a folder for the compiled design")?;
-        let engine = Engine { cache: scratch.path().to_path_buf(), verilog: args.verilog.clone(), fault: args.fault };
+        let engine = Engine::new(args.verilog.clone(), args.fault, vec![]);
         let spinner = term::spinner("building the hardware's model");
         let built = engine.build(&configuration, args.trace.as_deref());
         spinner.finish_and_clear();
@@ -307,6 +306,7 @@ mod running {
             let text = ran.finding.map_or(format!("run {number}: equal; {} cycles compared", grouped(ran.cycles as usize)), |f| f.text);
             term::line(text)
         })?;
+        engine.forget()?;
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(term::BAD) })
     }
 }

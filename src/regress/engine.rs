@@ -7,23 +7,27 @@ use super::layers::For;
 use super::session::Session;
 use anyhow::{Context, Result};
 use lacuna_compress::manifest::AnyModel;
+use lacuna_compress::spec::Arch;
 use lacuna_hdl::Design;
 use lacuna_sim::simulate::{library, Door, Options};
-use lacuna_sim::verilate::{Library, Optimize};
+use lacuna_sim::verilate::{default_cache, Library, Optimize};
 use serde::{Deserialize, Serialize};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// How configurations are run.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub struct Engine {
-    /// Where compiled designs are kept.
-    pub cache: PathBuf,
     /// Modules that are taken from here instead of the generated ones, as `NAME.v`.
     pub verilog: Option<PathBuf>,
     /// Something that the regression must find.
     pub fault: Option<Fault>,
+    /// Accelerators that are run again and again: their compiled designs stay in the cache.
+    pub kept: Vec<Arch>,
+    /// Compiled designs in the cache that are of no further use.
+    built: Mutex<Vec<PathBuf>>,
 }
 
 /// A fault outside the Verilog, to show that it is found.
@@ -109,6 +113,19 @@ pub struct Bench {
 }
 
 impl Engine {
+    pub fn new(verilog: Option<PathBuf>, fault: Option<Fault>, kept: Vec<Arch>) -> Engine {
+        Engine { verilog, fault, kept, built: Mutex::default() }
+    }
+
+    /// Deletes the compiled designs that nobody will run again.
+    pub fn forget(&self) -> Result<()> {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        for folder in built.drain(..).filter(|folder| folder.is_dir()) {
+            std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        }
+        Ok(())
+    }
+
     /// Emits and verilates. With `trace` the design can write waves.
     pub fn build(&self, c: &Configuration, trace: Option<&Path>) -> Result<Bench, Finding> {
         guarded(|| self.try_build(c, trace)).unwrap_or_else(Err)
@@ -130,11 +147,15 @@ impl Engine {
             door: if c.door == DoorKind::Axi { Door::Axi } else { Door::Preload },
             seed: c.seed,
             trace: trace.map(Path::to_path_buf),
-            cache: self.cache.clone(),
+            cache: default_cache(),
             stalls_percent: 0,
             optimize: Optimize::Draft,
         };
         let library = library(&design, &options).map_err(|e| broken(e.into()))?;
+        let stays = self.verilog.is_none() && trace.is_none() && self.kept.contains(&c.accelerator);
+        if let Some(folder) = library.path().parent().filter(|_| !library.cached() && !stays) {
+            self.built.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_path_buf());
+        }
         let times = Times { emit, verilate: start.elapsed().as_secs_f64(), run: 0.0 };
         Ok(Bench { design, models, library, options, times })
     }

@@ -57,7 +57,7 @@ pub fn merge(folders: &[PathBuf]) -> Result<Merged> {
             if let Some(mut record) = records.0.remove(&configuration.name) {
                 // the folder of a failure stays where it is
                 if let Some(failure) = record.done.as_mut().and_then(|done| done.failure.as_mut()) {
-                    *failure = folder.join(failure.as_str()).display().to_string();
+                    *failure = std::path::absolute(folder.join(failure.as_str()))?.display().to_string();
                 }
                 merged.records.0.insert(configuration.name.clone(), record);
             }

@@ -7,7 +7,7 @@ use super::journal::{Done, Journal, RunResult};
 use super::plan::Plan;
 use super::report::Summary;
 use super::shrink::Limits;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{mpsc, Mutex, PoisonError};
@@ -19,8 +19,6 @@ const SHRUNK: usize = 5;
 const ATTEMPTS: usize = 200;
 /// Folder of the failures.
 const FAILURES: &str = "failures";
-/// Folder of compiled designs, below which each is deleted when it was run.
-const MODELS: &str = ".models";
 
 /// What there is to do.
 pub struct Regression<'a> {
@@ -48,18 +46,15 @@ impl Regression<'_> {
         let open: Vec<&Configuration> = self.plan.configurations.iter().filter(|c| !journal.records.done(&c.name)).collect();
         tell(Told::Runs(journal.records.runs()));
         let journal = Mutex::new(journal);
-        let models = self.folder.join(MODELS);
-        std::fs::create_dir_all(&models).with_context(|| models.display().to_string())?;
         let (next, failed, stopped) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         let begin = Instant::now();
         let (news, heard) = mpsc::channel();
         std::thread::scope(|scope| -> Result<()> {
             let workers: Vec<_> = (0..self.jobs.min(open.len()))
-                .map(|number| {
+                .map(|_| {
                     let (news, open, journal, next, failed, stopped) = (news.clone(), &open, &journal, &next, &failed, &stopped);
-                    let cache = models.join(number.to_string());
                     scope.spawn(move || -> Result<()> {
-                        let engine = Engine { cache, verilog: self.verilog.clone(), fault: self.fault };
+                        let engine = Engine::new(self.verilog.clone(), self.fault, self.plan.settings.accelerators.clone());
                         while !stopped.load(Ordering::Relaxed) && self.time.is_none_or(|time| begin.elapsed() < time) {
                             let Some(c) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
                             let one = One { regression: self, engine: &engine, journal, news: &news };
@@ -74,8 +69,6 @@ impl Regression<'_> {
             heard.iter().for_each(tell);
             workers.into_iter().try_for_each(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
-        // what is left are headers
-        std::fs::remove_dir_all(&models).with_context(|| models.display().to_string())?;
         let journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
         let summary = Summary::new(self.plan, &journal.records, vec![]);
         summary.write(self.folder, self.plan, &journal.records)?;
@@ -120,7 +113,7 @@ impl One<'_> {
             self.tell(Told::Failure(format!("{}: {}; kept in {}", c.name, shrunk.finding.text, folder.display())));
         }
         self.locked().done(&c.name, done)?;
-        forget_models(&self.engine.cache)
+        self.engine.forget()
     }
 
     fn note(&self, c: &Configuration, run: usize, result: RunResult) -> Result<()> {
@@ -140,19 +133,4 @@ impl One<'_> {
     fn locked(&self) -> std::sync::MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Deletes compiled designs, which nobody runs again, and leaves the precompiled header.
-fn forget_models(cache: &Path) -> Result<()> {
-    let at = || cache.display().to_string();
-    if !cache.is_dir() {
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(cache).with_context(at)? {
-        let path = entry.with_context(at)?.path();
-        if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("prelude-")) {
-            std::fs::remove_dir_all(&path).with_context(at)?;
-        }
-    }
-    Ok(())
 }

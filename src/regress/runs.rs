@@ -44,6 +44,8 @@ impl LayerRuns {
     }
 
     pub fn exchange(&mut self, model: &Model) -> Result<(), Finding> {
+        // a load is thousands of words; stalls of the bus are for the runs
+        self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
         self.simulator.exchange(model).map_err(protocol)?;
         self.model = model.clone();
         self.judge()
@@ -157,6 +159,7 @@ impl<'a> StepRuns<'a> {
     }
 
     pub fn exchange(&mut self, model: &RecurrentModel) -> Result<(), Finding> {
+        self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
         self.simulator.load(model).map_err(protocol)?;
         self.model = model.clone();
         self.judge()

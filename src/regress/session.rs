@@ -95,18 +95,27 @@ pub fn for_golden(image: &MemoryImage, fault: Option<Fault>) -> Option<MemoryIma
         return None;
     }
     let mut image = image.clone();
-    // well above what the shift drops, in the first bias
-    let (section, shift) = match image.arch.ese {
-        None => (Section::Pe(0, MemoryKind::Bias), layer_records(&image).first().map_or(0, |record| record.shift)),
+    // the first bias of the last result: what it changes is not lost on the way. The lowest bit that the shift leaves, since
+    // a higher one can vanish in a limit
+    let (section, index, shift) = match image.arch.ese {
+        None => {
+            let records = layer_records(&image);
+            let (base, shift) = records.last().map_or((0, 0), |record| (record.bias_base, record.shift));
+            (Section::Pe(0, MemoryKind::Bias), base, shift)
+        }
         Some(_) => {
             let ops = image.sections.get(&Section::Layers).map(Op::read_all).unwrap_or_default();
-            (Section::Parameters, ops.iter().find(|op| op.job != Job::None).map_or(0, |op| op.shifts[0]))
+            // of a cell, the bit that moves the table's argument by a step of its output
+            let last = ops.iter().rev().find(|op| op.job != Job::None && (op.job == Job::Cells || op.bias));
+            let found = last.map(|op| (op.param_base, op.shifts[0] + if op.job == Job::Cells { 6 } else { 0 }));
+            let (base, shift) = found.unwrap_or_default();
+            (Section::Parameters, base, shift)
         }
     };
-    let bit = (shift as usize + 8).min(image.arch.acc_bits - 2);
+    let bit = (shift as usize).min(image.arch.acc_bits - 2);
     if let Some(words) = image.sections.get_mut(&section) {
-        let found = words.bits(0, bit, 1);
-        words.set_bits(0, bit, 1, found ^ 1);
+        let found = words.bits(index, bit, 1);
+        words.set_bits(index, bit, 1, found ^ 1);
     }
     Some(image)
 }
