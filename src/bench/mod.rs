@@ -137,7 +137,7 @@ pub enum Bench {
     Wire,
     /// Digit networks placed and routed for boards, and EIE's 64 PEs synthesized: area, clock, digits per second; an hour
     Board,
-    /// 1,000 random configurations of both datapaths, 3,000 runs under Verilator; an hour on two cores
+    /// 1,000 random configurations of both datapaths, 3,000 runs under Verilator; up to two hours on two cores
     Regress,
 }
 

@@ -233,7 +233,7 @@ impl Configuration {
                 Network::Layers(n) => n.layers.iter().map(|l| l.pattern).collect(),
                 Network::Recurrent(n) => n.lstm.iter().map(|l| l.pattern).chain(n.layers.iter().map(|l| l.pattern)).collect(),
             };
-            words.extend(patterns.iter().map(|p| word(p)));
+            words.extend(patterns.iter().map(word));
         }
         for run in &self.runs {
             words.push(word(&run.input));
