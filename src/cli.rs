@@ -13,6 +13,7 @@ use crate::commands::init::InitArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::load::LoadArgs;
 use crate::commands::prune::PruneArgs;
+use crate::commands::regress::RegressArgs;
 use crate::commands::report::ReportArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::simulate::SimulateArgs;
@@ -20,8 +21,8 @@ use crate::commands::stats::StatsArgs;
 use crate::commands::store::StoreArgs;
 use crate::commands::train::TrainArgs;
 use crate::commands::{
-    board_sim, build, compress, decompress, demo, estimate, generate, infer, init, inspect, load, prune, report, run, simulate, stats,
-    store, train,
+    board_sim, build, compress, decompress, demo, estimate, generate, infer, init, inspect, load, prune, regress, report, run, simulate,
+    stats, store, train,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -44,6 +45,7 @@ enum Command {
     Compress(CompressArgs),
     Generate(GenerateArgs),
     Simulate(SimulateArgs),
+    Regress(RegressArgs),
     Infer(InferArgs),
     Inspect(InspectArgs),
     Store(StoreArgs),
@@ -68,6 +70,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Compress(args) => compress::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Regress(args) => regress::run(args),
         Command::Infer(args) => infer::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Store(args) => store::run(args),

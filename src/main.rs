@@ -12,6 +12,8 @@ mod flow;
 mod inputs;
 mod pipeline;
 mod port;
+#[cfg(feature = "verilator")]
+mod regress;
 mod sequences;
 mod speech;
 mod staged;

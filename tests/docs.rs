@@ -259,7 +259,7 @@ const CONV: [(&str, &[usize]); 4] = [("conv.weight", &[6, 1, 3, 3]), ("conv.bias
 
 /// Needs a program with Verilator.
 fn needs_verilator(command: &str) -> bool {
-    ["lacuna simulate", "lacuna demo", "lacuna bench"].iter().any(|c| command.starts_with(c))
+    ["lacuna simulate", "lacuna demo", "lacuna bench", "lacuna regress"].iter().any(|c| command.starts_with(c))
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use crate::dut::Dut;
 use crate::simulate::{Options, Result};
-use crate::verilate::{self, Build, Optimize, Source};
+use crate::verilate::{self, Build, Source};
 use crate::wire::Line;
 use lacuna_hdl::Design;
 use serialport::{SerialPort, TTYPort};
@@ -29,7 +29,7 @@ pub fn library(design: &Design, options: &Options) -> Result<verilate::Library> 
         axi_lite: None,
         streams: None,
         clock: "clock".into(),
-        optimize: if options.fast { Optimize::Fast } else { Optimize::Quick },
+        optimize: options.optimize,
     };
     Ok(build.library(&options.cache)?)
 }

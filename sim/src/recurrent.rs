@@ -4,6 +4,10 @@
 //! out by the mask. Every output vector is compared, and with [`Check::States`] also every c and h: then the
 //! accelerator is given one vector of each channel at a time, and its memories are read after each step.
 
+mod timing;
+
+pub use timing::CycleFault;
+
 use crate::dut::{StreamBeat, StreamTaken};
 use crate::golden::{Recurrent, State, StepTrace};
 use crate::host::Host;
@@ -173,6 +177,20 @@ impl RecurrentSimulator {
 
     fn forget_states(&mut self) {
         self.states = vec![self.golden.state(); self.model.arch().channels()];
+    }
+
+    /// Stalls of both streams from now on, and of the order of beats.
+    pub fn set_stalls(&mut self, seed: u64, input_percent: u32, output_percent: u32) -> Result<()> {
+        self.host.bus.0.stream_stalls(seed, input_percent, output_percent)?;
+        (self.options.input_stalls_percent, self.options.output_stalls_percent) = (input_percent, output_percent);
+        self.random = seed;
+        Ok(())
+    }
+
+    /// Everything is compared with this golden model from now on; every state of it is zero then.
+    pub fn judge_by(&mut self, golden: Recurrent) {
+        self.golden = golden;
+        self.forget_states();
     }
 
     pub fn golden(&self) -> &Recurrent {

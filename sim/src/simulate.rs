@@ -56,13 +56,13 @@ pub struct Options {
     pub cache: PathBuf,
     /// Of the bus master: share of the cycles in which it does not go on, 0 to 95.
     pub stalls_percent: u32,
-    /// A longer build for a faster simulation.
-    pub fast: bool,
+    /// Of the build.
+    pub optimize: Optimize,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { door: Door::Axi, seed: 1, trace: None, cache: verilate::default_cache(), stalls_percent: 0, fast: false }
+        Options { door: Door::Axi, seed: 1, trace: None, cache: verilate::default_cache(), stalls_percent: 0, optimize: Optimize::Quick }
     }
 }
 
@@ -163,7 +163,7 @@ pub fn library(design: &Design, options: &Options) -> Result<verilate::Library> 
         axi_lite: Some("s_axi_".into()),
         streams: design.ports.iter().any(|p| p.name == "s_axis_tvalid").then(verilate::Streams::default),
         clock: "clock".into(),
-        optimize: if options.fast { Optimize::Fast } else { Optimize::Quick },
+        optimize: options.optimize,
     };
     Ok(build.library(&options.cache)?)
 }
@@ -231,6 +231,27 @@ impl Simulator {
         Ok(self.host.check(&self.model.image)?)
     }
 
+    /// As [`Simulator::load`] with another model of this architecture, which is what runs from now on.
+    pub fn exchange(&mut self, model: &Model) -> Result<()> {
+        self.judge_by(Golden::new(&model.image)?);
+        self.records = layer_records(&model.image);
+        self.model = model.clone();
+        self.load()
+    }
+
+    /// Resets the accelerator, whatever it does; weights stay.
+    pub fn reset(&mut self) -> Result<()> {
+        self.host.bus.0.reset(1)?;
+        self.host.forget();
+        Ok(self.host.wait_idle(flush_limit(self.model.arch()))?)
+    }
+
+    /// Results are compared with this golden model from now on, and cycles with its cycle model.
+    pub fn judge_by(&mut self, golden: Golden) {
+        self.network = perf::Network::new(&golden);
+        self.golden = golden;
+    }
+
     pub fn golden(&self) -> &Golden {
         &self.golden
     }
@@ -254,13 +275,18 @@ impl Simulator {
         let run = self.run(input)?;
         let golden = self.golden.trace(input)?;
         let expected = Counters::from(&self.network.time(&golden).total);
-        let mismatch = if run.outputs == golden.output() { None } else { Some(self.first_mismatch(input, &golden)?) };
+        let mismatch = if run.outputs == golden.output() { None } else { Some(self.first_mismatch(input, &run, &golden)?) };
         Ok(Verdict { run, golden, expected, mismatch })
     }
 
     /// Finds the first layer with a wrong result by ending the network after each layer in turn.
-    fn first_mismatch(&mut self, input: &[i16], golden: &crate::golden::Trace) -> Result<Mismatch> {
+    fn first_mismatch(&mut self, input: &[i16], whole_run: &Run, golden: &crate::golden::Trace) -> Result<Mismatch> {
         let pes = self.model.arch().pes;
+        let difference = |layer: usize, run: &Run| {
+            let expected = &golden.layers[layer].output;
+            let q = (0..expected.len()).find(|q| run.outputs.get(*q) != Some(&expected[*q]))?;
+            Some((layer, q, run.cycles, expected[q], run.outputs.get(q).copied().unwrap_or(0)))
+        };
         let whole = self.records.clone();
         let image = self.model.image.clone();
         let mut found = None;
@@ -277,9 +303,8 @@ impl Simulator {
             self.records = records;
             self.load()?;
             let run = self.run(input)?;
-            let expected = &golden.layers[layer].output;
-            if let Some(q) = (0..expected.len()).find(|q| run.outputs[*q] != expected[*q]) {
-                found = Some((layer, q, run.cycles, expected[q], run.outputs[q]));
+            found = difference(layer, &run);
+            if found.is_some() {
                 break;
             }
         }
@@ -288,7 +313,7 @@ impl Simulator {
         self.load()?;
         // a fault that shows only in the whole network is reported at its output
         let last = self.records.len() - 1;
-        let (layer, q, cycle, expected, got) = found.unwrap_or((last, 0, 0, 0, 0));
+        let (layer, q, cycle, expected, got) = found.or_else(|| difference(last, whole_run)).unwrap_or((last, 0, 0, 0, 0));
         let layer_name = self.model.network.layers.get(layer).map(|l| l.name.clone()).unwrap_or_default();
         Ok(Mismatch { layer, layer_name, pe: q % pes, row: q / pes, cycle, expected, got })
     }

@@ -11,11 +11,12 @@
 //! Flags were chosen on a synthetic array of 64 and 256 PEs: g++ -O2 costs more than -O1 and gives no speed, and
 //! `--threads 2` is slower than one thread. [`Optimize`] is the one choice that depends on what the model is for.
 
+mod compile;
+
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -105,6 +106,20 @@ pub enum Optimize {
     /// Every module is copied into its parent (`-O3` of Verilator): two to three times the build. 64 PEs gained a
     /// tenth in speed, 256 PEs with wide buses between modules a factor of three.
     Fast,
+    /// The shortest build, by one compiler that does not optimize, beside others that go on at once: half of `Quick` and
+    /// less. For models that run for a moment only.
+    Draft,
+}
+
+impl Optimize {
+    /// As a flag of the command has it.
+    pub fn fast_if(fast: bool) -> Optimize {
+        if fast {
+            Optimize::Fast
+        } else {
+            Optimize::Quick
+        }
+    }
 }
 
 /// All that determines a model.
@@ -196,7 +211,8 @@ fn tools() -> Result<&'static Tools> {
 }
 
 impl Build {
-    /// Takes the model from `cache`, or builds it there. Builds of one process follow each other, as each uses all cores.
+    /// Takes the model from `cache`, or builds it there. Builds of one process follow each other, as
+    /// each uses all cores; a draft waits for nobody.
     pub fn library(&self, cache: &Path) -> Result<Library> {
         self.check()?;
         let tools = tools()?;
@@ -207,7 +223,8 @@ impl Build {
         let mut cached = true;
         if !entry.is_dir() {
             static BUILDING: Mutex<()> = Mutex::new(());
-            let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+            let alone = self.optimize != Optimize::Draft;
+            let _turn = alone.then(|| BUILDING.lock().unwrap_or_else(PoisonError::into_inner));
             if !entry.is_dir() {
                 cached = false;
                 remove_abandoned(cache);
@@ -279,6 +296,10 @@ impl Build {
 
     fn cxx_flags(&self, tools: &Tools) -> Vec<String> {
         let mut flags: Vec<String> = CXX_FLAGS.map(String::from).into();
+        if self.optimize == Optimize::Draft {
+            // the last one counts
+            flags.push("-O0".into());
+        }
         flags.push(format!("-DVM_TRACE={}", u8::from(self.trace)));
         flags.push(format!("-I{}", tools.include.display()));
         flags.push(format!("-I{}", tools.include.join("vltstd").display()));
@@ -321,9 +342,10 @@ impl Build {
         write(&cpp.join("shim.cpp"), shim::SHIM)?;
         write(&cpp.join("streams.h"), shim::STREAMS)?;
         let flags = self.cxx_flags(tools);
-        let prelude = prelude(cache, tools, &flags)?;
-        compile_all(&cpp, &flags, &prelude, &what)?;
-        let objects = files_with_extension(&cpp, "o")?;
+        let prelude = compile::prelude(cache, tools, &flags)?;
+        let compile = if self.optimize == Optimize::Draft { compile::compile_as_one } else { compile::compile_all };
+        compile(&cpp, &flags, &prelude, &what)?;
+        let objects = compile::files_with_extension(&cpp, "o")?;
         let library = root.join(LIBRARY_FILE);
         run(Command::new("g++").arg("-shared").arg("-o").arg(&library).args(objects.iter().map(|o| &o.1)), &what)?;
 
@@ -375,58 +397,6 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
-}
-
-/// The precompiled header for these flags. It takes longer to make than a small model, so all models share it.
-fn prelude(cache: &Path, tools: &Tools, flags: &[String]) -> Result<PathBuf> {
-    let fixed = [CACHE_FORMAT, &tools.verilator, &tools.cxx, shim::PRELUDE];
-    let entry = cache.join(format!("prelude-{}", digest(fixed.into_iter().chain(flags.iter().map(String::as_str)))));
-    if !entry.is_dir() {
-        let work = temporary(cache)?;
-        write(&work.path().join("prelude.h"), shim::PRELUDE)?;
-        let mut command = Command::new("g++");
-        command.current_dir(work.path()).args(flags).args(["-x", "c++-header", "prelude.h", "-o", "prelude.h.gch"]);
-        run(&mut command, "the precompiled header")?;
-        publish(work, &entry)?;
-    }
-    Ok(entry.join("prelude.h"))
-}
-
-/// Compiles every `.cpp` of a directory to an object beside it, the largest first, one compiler per core.
-fn compile_all(cpp: &Path, flags: &[String], prelude: &Path, what: &str) -> Result<()> {
-    let mut files = files_with_extension(cpp, "cpp")?;
-    files.sort_by(|a, b| b.cmp(a));
-    let next = AtomicUsize::new(0);
-    let worker = || -> Result<()> {
-        while let Some((_, file)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mut command = Command::new("g++");
-            command.current_dir(cpp).args(flags).arg("-I.").arg("-include").arg(prelude);
-            command.arg("-c").arg(file).arg("-o").arg(file.with_extension("o"));
-            if let Err(error) = run(&mut command, what) {
-                next.store(files.len(), Ordering::Relaxed);
-                return Err(error);
-            }
-        }
-        Ok(())
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
-        workers.into_iter().try_for_each(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
-}
-
-/// Size and path of the files of a directory.
-fn files_with_extension(directory: &Path, extension: &str) -> Result<Vec<(u64, PathBuf)>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(at(directory))? {
-        let entry = entry.map_err(at(directory))?;
-        if entry.path().extension().is_some_and(|e| e == extension) {
-            files.push((entry.metadata().map_err(at(directory))?.len(), entry.path()));
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn temporary(cache: &Path) -> Result<tempfile::TempDir> {

@@ -27,6 +27,8 @@ mod nine;
 mod onnx;
 mod plot;
 mod prune_lm;
+#[cfg(feature = "verilator")]
+mod regress;
 mod report;
 mod scale;
 mod streams;
@@ -59,8 +61,8 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
-    /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built; a run that was stopped goes on
-    /// from there
+    /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built, regress: for its results; a run
+    /// that was stopped goes on from there
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// estimate: instead fit the coefficients to other configurations, and write them to this file
@@ -86,7 +88,7 @@ impl BenchArgs {
             Ok(())
         };
         only(self.all, "--all", &[Bench::Nine])?;
-        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate])?;
+        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate, Bench::Regress])?;
         only(self.fit.is_some(), "--fit", &[Bench::Estimate])?;
         only(self.plots.is_some(), "--plots", &trains)?;
         only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board])?;
@@ -142,6 +144,8 @@ pub enum Bench {
     Estimate,
     /// Digit networks placed and routed for boards, and EIE's 64 PEs synthesized: area, clock, digits per second; an hour
     Board,
+    /// 1,000 random configurations of both datapaths, 3,000 runs under Verilator; up to two hours on two cores
+    Regress,
 }
 
 impl Bench {
@@ -167,6 +171,7 @@ impl Bench {
             Bench::Estimate => "estimate",
             Bench::Wire => "wire",
             Bench::Board => "board",
+            Bench::Regress => "regress",
         }
     }
 }
@@ -203,6 +208,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Wire => wire::run()?,
         #[cfg(not(feature = "verilator"))]
         Bench::Wire => return Err(crate::commands::built_without_verilator("bench wire")),
+        #[cfg(feature = "verilator")]
+        Bench::Regress => regress::run(args.keep.as_deref())?,
+        #[cfg(not(feature = "verilator"))]
+        Bench::Regress => return Err(crate::commands::built_without_verilator("bench regress")),
         Bench::PruneLm => prune_lm::run(&args.data, args.keep.as_deref())?,
     };
     let verdict = finish(args.name, &outcome, args.json.as_deref())?;

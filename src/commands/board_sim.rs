@@ -45,7 +45,7 @@ mod simulated {
     use lacuna_compress::files::read_any_container;
     use lacuna_sim::board_sim::{library, serve, SimulatedLine};
     use lacuna_sim::simulate::Options;
-    use lacuna_sim::verilate;
+    use lacuna_sim::verilate::{self, Optimize};
     use serialport::{SerialPort, TTYPort};
     use std::path::{Path, PathBuf};
     use std::process::ExitCode;
@@ -56,7 +56,7 @@ mod simulated {
         let model = read_any_container(&args.container)?;
         let divider = args.divider as usize;
         let design = lacuna_hdl::generate_uart(model.arch(), divider)?;
-        let options = Options { seed: args.seed, fast: args.fast, ..Options::default() };
+        let options = Options { seed: args.seed, optimize: Optimize::fast_if(args.fast), ..Options::default() };
         let spinner = term::spinner("building the board's model");
         let mut line = SimulatedLine::new(&library(&design, &options)?, divider, &options)?;
         spinner.finish_and_clear();

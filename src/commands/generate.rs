@@ -116,7 +116,7 @@ fn accelerator(args: &GenerateArgs) -> Result<(Arch, Option<AnyModel>)> {
 }
 
 /// The model of a configuration. The two of a bidirectional LSTM have the same accelerator.
-fn compressed(config: &Config, preload: bool) -> Result<AnyModel> {
+pub fn compressed(config: &Config, preload: bool) -> Result<AnyModel> {
     if config.model.lstm.is_empty() {
         return Ok(AnyModel::Layers(pipeline::compress(config)?.compiled.model));
     }

@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod load;
 pub mod prune;
 pub mod recurrent;
+pub mod regress;
 pub mod report;
 pub mod run;
 pub mod simulate;

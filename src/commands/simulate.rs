@@ -79,7 +79,7 @@ mod judged {
     use lacuna_sim::perf::Network;
     use lacuna_sim::reference::error_percent;
     use lacuna_sim::simulate::{Door, Options, Simulator, Verdict};
-    use lacuna_sim::verilate;
+    use lacuna_sim::verilate::{self, Optimize};
     use std::path::{Path, PathBuf};
     use std::process::ExitCode;
 
@@ -139,7 +139,14 @@ mod judged {
             DoorName::Axi => Door::Axi,
             DoorName::Preload => Door::Preload,
         };
-        let options = Options { door, seed: how.seed, trace, stalls_percent: how.stalls, fast: how.fast, ..Options::default() };
+        let options = Options {
+            door,
+            seed: how.seed,
+            trace,
+            stalls_percent: how.stalls,
+            optimize: Optimize::fast_if(how.fast),
+            ..Options::default()
+        };
         let spinner = term::spinner("building the hardware's model and loading it");
         let simulator = Simulator::new(model, &options)?;
         spinner.finish_and_clear();

@@ -15,6 +15,7 @@ fn help_is_as_recorded() {
         "compress",
         "generate",
         "simulate",
+        "regress",
         "infer",
         "inspect",
         "store",

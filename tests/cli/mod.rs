@@ -15,6 +15,8 @@ mod project;
 mod recurrent;
 mod refused;
 #[cfg(feature = "verilator")]
+mod regress;
+#[cfg(feature = "verilator")]
 mod simulate;
 mod storage;
 mod train;

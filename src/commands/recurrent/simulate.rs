@@ -11,6 +11,7 @@ use lacuna_sim::golden::Recurrent;
 use lacuna_sim::perf_ese::EseNetwork;
 use lacuna_sim::recurrent::{Check, Mismatch, RecurrentOptions, RecurrentSimulator, Sequence};
 use lacuna_sim::simulate::{Door, Options};
+use lacuna_sim::verilate::Optimize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -72,7 +73,8 @@ pub fn start(model: &RecurrentModel, how: &HardwareArgs, trace: Option<PathBuf>)
         DoorName::Axi => Door::Axi,
         DoorName::Preload => Door::Preload,
     };
-    let common = Options { door, seed: how.seed, trace, stalls_percent: how.stalls, fast: how.fast, ..Options::default() };
+    let common =
+        Options { door, seed: how.seed, trace, stalls_percent: how.stalls, optimize: Optimize::fast_if(how.fast), ..Options::default() };
     let options = RecurrentOptions { common, input_stalls_percent: how.stalls, output_stalls_percent: how.stalls };
     let spinner = term::spinner("building the hardware's model and loading it");
     let simulator = RecurrentSimulator::new(model, &options)?;

@@ -1,0 +1,312 @@
+//! `lacuna regress`: random configurations on the generated Verilog, judged; failures shrunk and kept.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[cfg(feature = "verilator")]
+use crate::regress::{engine::Fault, named::Size, plan::Shard};
+
+/// Run random configurations on the generated hardware under Verilator, against golden model and cycle model
+///
+/// Draws accelerators, networks, inputs, stalls and resets from a seed, and goes on after a failure: that is shrunk, and
+/// leaves a folder with all it takes to see it again. With -c or --named the accelerator is fixed and the rest varies.
+///
+/// The plan is written before anything runs, and each finished run at once: after a kill the same command goes on.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct RegressArgs {
+    #[command(subcommand)]
+    command: Option<RegressCommand>,
+    /// Configuration of an accelerator; its model says what is "auto"
+    #[arg(short, long, value_name = "TOML")]
+    config: Option<PathBuf>,
+    /// Accelerators of both datapaths of which more is promised than of others
+    #[cfg(feature = "verilator")]
+    #[arg(long, value_enum, value_name = "SIZE", conflicts_with = "config")]
+    named: Option<Size>,
+    /// Decides all that is drawn
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Runs; a configuration has three. 30, or with --time as many as it allows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    runs: Option<u32>,
+    /// Begin no further configuration after this time, like 90s, 10m or 2h
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    time: Option<Duration>,
+    /// For making a failing configuration smaller; 0s keeps it as it is drawn
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "3m")]
+    shrink: Duration,
+    /// Configurations that are built and run at once; one for each core if not said
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Only configurations whose label has this text (--list shows the labels)
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Only part k of n, for several machines
+    #[cfg(feature = "verilator")]
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+    /// Folder for plan, results and failures
+    #[arg(short, long, value_name = "DIR", default_value = "regress")]
+    output: PathBuf,
+    /// Show what would run, and stop
+    #[arg(long)]
+    list: bool,
+    /// Run one configuration, as failures leave it
+    #[arg(long, value_name = "TOML", conflicts_with_all = ["config", "runs", "time", "filter", "list"])]
+    replay: Option<PathBuf>,
+    /// With --replay: write a waveform
+    #[arg(long, value_name = "VCD", requires = "replay")]
+    trace: Option<PathBuf>,
+    /// Take modules from here, as NAME.v, instead of those that are generated
+    #[arg(long, value_name = "DIR")]
+    verilog: Option<PathBuf>,
+    /// Put in a fault, to see it found
+    #[cfg(feature = "verilator")]
+    #[arg(long, value_enum, value_name = "WHERE")]
+    fault: Option<Fault>,
+}
+
+#[derive(Subcommand)]
+enum RegressCommand {
+    /// Put the results of shards together; 1 if a run failed or a shard is missing
+    Merge {
+        /// Folders of the shards
+        #[arg(required = true, value_name = "DIR")]
+        folders: Vec<PathBuf>,
+        /// Folder for the results
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
+}
+
+#[cfg(not(feature = "verilator"))]
+pub fn run(_: &RegressArgs) -> anyhow::Result<std::process::ExitCode> {
+    Err(super::built_without_verilator("regress"))
+}
+
+#[cfg(feature = "verilator")]
+pub use running::run;
+
+#[cfg(feature = "verilator")]
+mod running {
+    use super::{RegressArgs, RegressCommand};
+    use crate::regress::configuration::{word, Configuration};
+    use crate::regress::engine::Engine;
+    use crate::regress::merge::merge;
+    use crate::regress::plan::{Plan, Settings};
+    use crate::regress::regression::{Regression, Told};
+    use crate::regress::report::Summary;
+    use crate::regress::{bins::Bins, named};
+    use crate::{pipeline, staged, term};
+    use anyhow::{bail, Context, Result};
+    use lacuna_compress::config::Config;
+    use lacuna_compress::error::grouped;
+    use lacuna_compress::spec::Arch;
+    use lacuna_sim::verilate;
+    use std::path::Path;
+    use std::process::ExitCode;
+    use std::time::{Duration, Instant};
+
+    /// Runs without `--runs` and `--time`.
+    const RUNS: usize = 30;
+    /// Configurations that are planned for each second of `--time`: more than can be built.
+    const PER_SECOND: usize = 2;
+    /// Between two lines about the progress, where no bar can be seen.
+    const LINES: Duration = Duration::from_secs(60);
+
+    pub fn run(args: &RegressArgs) -> Result<ExitCode> {
+        if let Some(RegressCommand::Merge { folders, output }) = &args.command {
+            return merged(folders, output);
+        }
+        if let Some(folder) = &args.verilog {
+            if !folder.is_dir() {
+                bail!("{}: found no folder, expected one with Verilog modules", folder.display());
+            }
+        }
+        if let Some(path) = &args.replay {
+            return replay(args, path);
+        }
+        let settings = settings(args)?;
+        if args.list {
+            settings.plan()?.configurations.iter().try_for_each(|c| term::line(c.label()))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        verilate::verilator_version()?;
+        let spinner = term::spinner("drawing configurations");
+        let plan = Plan::open(&args.output, &settings)?;
+        spinner.finish_and_clear();
+        let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+        let regression = Regression {
+            plan: &plan,
+            folder: &args.output,
+            jobs,
+            time: args.time,
+            shrink: args.shrink,
+            verilog: args.verilog.clone(),
+            fault: args.fault,
+        };
+        let summary = with_progress(&plan, |told| regression.run(told))?;
+        judged(&summary, &args.output)
+    }
+
+    fn settings(args: &RegressArgs) -> Result<Settings> {
+        let accelerators = match (&args.config, args.named) {
+            (Some(path), _) => vec![accelerator(path)?],
+            (None, Some(size)) => {
+                let named = named::of_size(size)?;
+                named.iter().for_each(|named| term::note(format!("{}: stage {}", named.name, word(&named.stage))));
+                named.into_iter().map(|named| named.accelerator).collect()
+            }
+            (None, None) => vec![],
+        };
+        let runs = match (args.runs, args.time) {
+            (Some(runs), _) => runs as usize,
+            (None, Some(time)) => (time.as_secs() as usize).max(1).saturating_mul(PER_SECOND * crate::regress::draw::RUNS).min(1_000_000),
+            (None, None) => RUNS,
+        };
+        let mut faults: Vec<String> = args.fault.iter().map(|fault| fault.text().to_string()).collect();
+        faults.extend(args.verilog.iter().map(|folder| format!("verilog {}", folder.display())));
+        Ok(Settings {
+            filter: args.filter.clone(),
+            shard: args.shard,
+            fault: (!faults.is_empty()).then(|| faults.join(", ")),
+            accelerators,
+            ..Settings::drawn(args.seed, runs)
+        })
+    }
+
+    /// The accelerator of a configuration file. What is "auto" is as its model needs it.
+    fn accelerator(path: &Path) -> Result<Arch> {
+        let config = Config::load(path)?;
+        if pipeline::open_keys(&config).is_empty() {
+            return pipeline::arch_of(&config, None);
+        }
+        if config.model.layer.is_empty() && config.model.lstm.is_empty() {
+            // says which keys are open
+            return pipeline::arch_of(&config, None).with_context(|| path.display().to_string());
+        }
+        Ok(crate::commands::generate::compressed(&config, false)?.arch().clone())
+    }
+
+    /// A bar on a terminal, else a line a minute, both with an estimate of the end.
+    fn with_progress(plan: &Plan, work: impl FnOnce(&mut dyn FnMut(Told)) -> Result<Summary>) -> Result<Summary> {
+        let bar = term::progress("runs", plan.runs());
+        let (begin, mut last) = (Instant::now(), Instant::now());
+        let mut before = None;
+        let mut failures = 0;
+        let mut tell = |told: Told| match told {
+            Told::Runs(done) => {
+                bar.set_position(done as u64);
+                let at_first = *before.get_or_insert(done);
+                if bar.is_hidden() && last.elapsed() >= LINES && done > at_first {
+                    last = Instant::now();
+                    let left = begin.elapsed().as_secs_f64() / (done - at_first) as f64 * (plan.runs() - done) as f64;
+                    let left = humantime::format_duration(Duration::from_secs(left as u64));
+                    term::note(format!("{} of {}, {failures} failed, about {left} left", grouped(done), term::count(plan.runs(), "run")));
+                }
+            }
+            Told::Failure(text) => {
+                failures += 1;
+                bar.suspend(|| term::note(text));
+            }
+        };
+        let summary = work(&mut tell);
+        bar.finish_and_clear();
+        summary
+    }
+
+    fn judged(summary: &Summary, folder: &Path) -> Result<ExitCode> {
+        let rows: Vec<Vec<String>> = (summary.datapaths.iter())
+            .map(|d| {
+                let each = |seconds: f64| format!("{:.2}", seconds / d.configurations.max(1) as f64);
+                vec![
+                    d.datapath.clone(),
+                    grouped(d.configurations),
+                    grouped(d.runs),
+                    grouped(d.failures),
+                    grouped(d.cycle_mismatches),
+                    grouped(d.cycles as usize),
+                    each(d.times.emit),
+                    each(d.times.verilate),
+                    each(d.times.run),
+                ]
+            })
+            .collect();
+        let headers =
+            ["datapath", "configurations", "runs", "failures", "cycle mismatches", "cycles compared", "emit s", "verilate s", "run s"];
+        term::table("", &headers, &rows)?;
+        for failure in &summary.failures {
+            term::line(format!("{}: {}", failure.configuration, failure.finding.text))?;
+            if let Some(kept) = failure.folder.as_ref().filter(|_| failure.run == first_run(summary, &failure.configuration)) {
+                term::line(format!("  repeat with: {}/run.sh", folder.join(kept).display()))?;
+            }
+        }
+        for missing in &summary.missing {
+            term::line(missing)?;
+        }
+        let (reached, all) = summary.bins.counts();
+        term::line(format!("coverage: {reached} of {all} bins"))?;
+        let holes = summary.bins.holes();
+        if !holes.is_empty() && holes.len() <= 40 {
+            term::line(format!("not reached: {}", holes.join(", ")))?;
+        }
+        let verdict = match (summary.failures.is_empty(), summary.missing.is_empty()) {
+            (true, true) => format!("equal to golden model and cycle model: all of {}", term::count(summary.runs(), "run")),
+            (true, false) => format!("equal to golden model and cycle model: {}, of what is done", term::count(summary.runs(), "run")),
+            (false, _) => format!("FAILED: {} of {}", grouped(summary.failures.len()), term::count(summary.runs(), "run")),
+        };
+        term::line(verdict)?;
+        term::note(format!("wrote {}/results.json and junit.xml", folder.display()));
+        Ok(if summary.passed { ExitCode::SUCCESS } else { ExitCode::from(term::BAD) })
+    }
+
+    /// The first run of a configuration that failed, which is the one in the folder.
+    fn first_run(summary: &Summary, configuration: &str) -> usize {
+        summary.failures.iter().filter(|f| f.configuration == configuration).map(|f| f.run).min().unwrap_or(0)
+    }
+
+    fn merged(folders: &[std::path::PathBuf], output: &Path) -> Result<ExitCode> {
+        let merged = merge(folders)?;
+        if output.join(crate::regress::plan::FILE).exists() {
+            bail!("{} has a regression already: give another folder with -o", output.display());
+        }
+        merged.plan.write(output)?;
+        merged.records.write(output)?;
+        let summary = Summary::new(&merged.plan, &merged.records, merged.missing);
+        summary.write(output, &merged.plan, &merged.records)?;
+        judged(&summary, output)
+    }
+
+    /// One configuration from a file.
+    fn replay(args: &RegressArgs, path: &Path) -> Result<ExitCode> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let configuration: Configuration = toml::from_str(&text).with_context(|| format!("{}: found no configuration", path.display()))?;
+        configuration.accelerator.validate().with_context(|| path.display().to_string())?;
+        if let Some(trace) = &args.trace {
+            staged::check_file(trace)?;
+        }
+        verilate::verilator_version()?;
+        let engine = Engine::new(args.verilog.clone(), args.fault, vec![]);
+        let spinner = term::spinner("building the hardware's model");
+        let built = engine.build(&configuration, args.trace.as_deref());
+        spinner.finish_and_clear();
+        let mut bench = match built {
+            Ok(bench) => bench,
+            Err(finding) => {
+                term::line(&finding.text)?;
+                return Ok(ExitCode::from(term::BAD));
+            }
+        };
+        let (mut failed, mut bins) = (0, Bins::default());
+        engine.run(&configuration, &mut bench, |number, ran| {
+            bins.add(&ran.bins);
+            failed += usize::from(ran.finding.is_some());
+            let text = ran.finding.map_or(format!("run {number}: equal; {} cycles compared", grouped(ran.cycles as usize)), |f| f.text);
+            term::line(text)
+        })?;
+        engine.forget()?;
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(term::BAD) })
+    }
+}

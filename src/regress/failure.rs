@@ -1,0 +1,71 @@
+//! The folder that a failure leaves: all that it takes to see it again.
+
+use super::configuration::Configuration;
+use super::engine::{Engine, Finding};
+use super::shrink::{shrink, Limits, Shrunk};
+use crate::staged::Staged;
+use anyhow::Result;
+use lacuna_compress::files::{write_image, Format};
+use std::path::Path;
+
+/// Names in the folder.
+pub const CONFIGURATION: &str = "configuration.toml";
+pub const FINDING: &str = "finding.txt";
+const ORIGINAL: &str = "original.toml";
+const VERILOG: &str = "verilog";
+const WAVES: &str = "waves.vcd";
+const RUN: &str = "run.sh";
+
+/// Shrinks what failed (unless `limits` is None) and writes the folder.
+pub fn leave(engine: &Engine, c: &Configuration, run: usize, finding: &Finding, limits: Option<Limits>, folder: &Path) -> Result<Shrunk> {
+    let shrunk = match limits {
+        Some(limits) => shrink(engine, c, run, finding, limits),
+        None => Shrunk { configuration: c.clone(), run, finding: finding.clone(), attempts: 0 },
+    };
+    let staged = Staged::new(folder)?;
+    let small = &shrunk.configuration;
+    staged.write(CONFIGURATION, &toml::to_string(small)?)?;
+    staged.write(ORIGINAL, &toml::to_string(c)?)?;
+    let text = format!(
+        "{}\n\nas drawn ({} with {} runs): {}\nsmaller after {} attempts\n",
+        shrunk.finding.text,
+        c.name,
+        c.runs.len(),
+        finding.text,
+        shrunk.attempts
+    );
+    staged.write(FINDING, &text)?;
+    let fault = engine.fault.map(|fault| format!(" --fault {}", fault.text())).unwrap_or_default();
+    let script = format!(
+        "#!/bin/sh\n# Runs {CONFIGURATION} again, on the Verilog in this folder. Without --verilog it is generated anew.\n\
+         cd \"$(dirname \"$0\")\" || exit 2\nexec \"${{LACUNA:-lacuna}}\" regress --replay {CONFIGURATION} --verilog {VERILOG}{fault} \"$@\"\n"
+    );
+    staged.write(RUN, &script)?;
+    executable(&staged.path().join(RUN))?;
+    let waves = staged.path().join(WAVES);
+    // a design that cannot be built has no waves
+    if let Ok(mut bench) = engine.build(small, Some(&waves)) {
+        let verilog = staged.path().join(VERILOG);
+        std::fs::create_dir(&verilog)?;
+        for module in &bench.design.modules {
+            std::fs::write(verilog.join(format!("{}.v", module.name)), &module.text)?;
+        }
+        for (number, model) in bench.models.iter().enumerate() {
+            let image = staged.path().join(format!("image{number}"));
+            std::fs::create_dir(&image)?;
+            write_image(&image, model.image(), Format::Mem)?;
+        }
+        // the waves end with the run that fails; what it finds is known
+        let _ = engine.run(small, &mut bench, |_, ran| {
+            anyhow::ensure!(ran.finding.is_none());
+            Ok(())
+        });
+    }
+    staged.commit()?;
+    Ok(shrunk)
+}
+
+fn executable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?)
+}

@@ -1,0 +1,72 @@
+//! Shards of one regression as one: nothing lost, nothing counted twice.
+
+use super::journal::Records;
+use super::plan::{Plan, Settings, Shard};
+use anyhow::{bail, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The shards together, and what is missing of them, in words.
+pub struct Merged {
+    pub plan: Plan,
+    pub records: Records,
+    pub missing: Vec<String>,
+}
+
+/// Reads the folders of shards. Folders of different regressions, or twice of one shard, are an error.
+pub fn merge(folders: &[PathBuf]) -> Result<Merged> {
+    let mut shards: BTreeMap<usize, (&Path, Plan)> = BTreeMap::new();
+    let mut first: Option<(&Path, Settings, usize)> = None;
+    for folder in folders {
+        let plan = Plan::read(folder)?;
+        let Some(Shard { number, of }) = plan.settings.shard else {
+            bail!("{}: found a whole regression, expected one that was run with --shard", folder.display());
+        };
+        let whole = Settings { shard: None, ..plan.settings.clone() };
+        match &first {
+            None => first = Some((folder, whole, of)),
+            Some((other, settings, shards)) if *settings != whole || *shards != of => bail!(
+                "{} holds a shard of the regression {} in {shards} shards, {} one of {} in {of}",
+                other.display(),
+                settings.flags(),
+                folder.display(),
+                whole.flags()
+            ),
+            Some(_) => {}
+        }
+        if let Some((other, _)) = shards.get(&number) {
+            bail!("shard {number}/{of} is in {} and in {}: it would count twice", other.display(), folder.display());
+        }
+        shards.insert(number, (folder, plan));
+    }
+    let Some((_, settings, of)) = first else { bail!("there is no folder to merge") };
+    let mut merged = Merged { plan: Plan { settings, configurations: vec![] }, records: Records::default(), missing: vec![] };
+    for number in 1..=of {
+        let Some((folder, plan)) = shards.remove(&number) else {
+            merged.missing.push(format!("shard {number}/{of} is missing"));
+            continue;
+        };
+        let mut records = Records::read(folder)?;
+        let open = plan.configurations.iter().filter(|c| !records.done(&c.name)).count();
+        if open > 0 {
+            let text =
+                format!("shard {number}/{of} in {}: {open} of {} configurations are not done", folder.display(), plan.configurations.len());
+            merged.missing.push(text);
+        }
+        for configuration in plan.configurations {
+            if let Some(mut record) = records.0.remove(&configuration.name) {
+                // the folder of a failure stays where it is
+                if let Some(failure) = record.done.as_mut().and_then(|done| done.failure.as_mut()) {
+                    *failure = std::path::absolute(folder.join(failure.as_str()))?.display().to_string();
+                }
+                merged.records.0.insert(configuration.name.clone(), record);
+            }
+            merged.plan.configurations.push(configuration);
+        }
+        if let Some(stranger) = records.0.keys().next() {
+            bail!("{}: the results have a configuration {stranger} that is not in the plan", folder.display());
+        }
+    }
+    merged.plan.configurations.sort_by_key(|c| c.name.rsplit('-').next().and_then(|number| number.parse::<usize>().ok()));
+    Ok(merged)
+}
