@@ -17,6 +17,9 @@ mod ese_fit;
 mod ese_scale;
 mod fc8;
 mod fit;
+mod formal;
+#[cfg(any(test, feature = "fuzz"))]
+mod fuzz;
 #[cfg(feature = "train")]
 mod granularity;
 mod hardware;
@@ -58,7 +61,7 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
-    /// deep, prune-lm: folder for models and checkpoints, board: for what was built; a run that was stopped goes on from there
+    /// deep, prune-lm: folder for models and checkpoints, board: for what was built; a run that was stopped goes on from there; fuzz: for inputs that fail
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// deep, prune-lm: also draw the curves into this folder
@@ -81,7 +84,7 @@ impl BenchArgs {
             Ok(())
         };
         only(self.all, "--all", &[Bench::Nine])?;
-        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board])?;
+        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Fuzz])?;
         only(self.plots.is_some(), "--plots", &trains)?;
         only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board])?;
         if let Some(path) = &self.json {
@@ -132,6 +135,10 @@ pub enum Bench {
     PruneLm,
     /// Loads over a simulated serial line that corrupts, drops, repeats and delays bytes, breaks, or dies
     Wire,
+    /// Properties of the emitted Verilog, proved; needs `scripts/setup --formal`
+    Formal,
+    /// Files that are nearly right: no reader panics, hangs or takes much memory; needs a build with the feature `fuzz`
+    Fuzz,
     /// Digit networks placed and routed for boards, and EIE's 64 PEs synthesized: area, clock, digits per second; an hour
     Board,
 }
@@ -157,6 +164,8 @@ impl Bench {
             Bench::Entropy => "entropy",
             Bench::PruneLm => "prune-lm",
             Bench::Wire => "wire",
+            Bench::Formal => "formal",
+            Bench::Fuzz => "fuzz",
             Bench::Board => "board",
         }
     }
@@ -189,6 +198,11 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Deep => return Err(crate::commands::without_training("bench deep")),
         Bench::Entropy => entropy::run(&args.data)?,
         Bench::Board => board::run(&args.data, args.keep.as_deref(), args.only.as_deref())?,
+        Bench::Formal => formal::run()?,
+        #[cfg(feature = "fuzz")]
+        Bench::Fuzz => fuzz::run(args.keep.as_deref())?,
+        #[cfg(not(feature = "fuzz"))]
+        Bench::Fuzz => bail!("bench fuzz: this program was built without what counts memory: expected the feature fuzz (cargo run --features fuzz)"),
         #[cfg(feature = "verilator")]
         Bench::Wire => wire::run()?,
         #[cfg(not(feature = "verilator"))]

@@ -71,7 +71,7 @@ impl Random {
         z ^ (z >> 31)
     }
     /// The remainder's bias is below 2^-40 for the sizes of layers.
-    fn below(&mut self, n: usize) -> usize {
+    pub fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 }
