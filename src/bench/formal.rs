@@ -30,8 +30,8 @@ fn measure(proofs: &[Proof]) -> Result<Outcome> {
             let verdict = prove(&tools, proof, parameters, &modules)?;
             holds &= verdict.holds;
             failed.extend(verdict.failed);
-            witnesses += named(proof, "cover").len();
-            found += named(proof, "cover").len() - verdict.unreached.len();
+            witnesses += verdict.witnesses;
+            found += verdict.witnesses - verdict.unreached.len();
             lines.extend(verdict.unreached.iter().map(|name| format!("{}: no witness of {name}", proof.name)));
             bar.inc(1);
         }
@@ -71,19 +71,22 @@ fn measure(proofs: &[Proof]) -> Result<Outcome> {
 struct Verdict {
     holds: bool,
     failed: Vec<String>,
+    /// Cover statements that were asked for.
+    witnesses: usize,
     unreached: Vec<String>,
 }
 
 fn prove(tools: &Tools, proof: &Proof, parameters: &[(&str, u32)], modules: &[Module]) -> Result<Verdict> {
     let folder = tempfile::tempdir()?;
-    tools.model(proof, parameters, modules, folder.path()).with_context(|| proof.name)?;
+    tools.model(proof, proof.checker, parameters, modules, folder.path()).with_context(|| proof.name)?;
     let base = tools.ask(Question::Base, proof.depth, folder.path())?;
     let step = tools.ask(Question::Step, proof.depth, folder.path())?;
     let cover = tools.ask(Question::Cover, proof.witness, folder.path())?;
-    Ok(Verdict { holds: base.passed && step.passed, failed: [base.names, step.names].concat(), unreached: cover.names })
+    let witnesses = cover.reached + cover.names.len();
+    Ok(Verdict { holds: base.passed && step.passed, failed: [base.names, step.names].concat(), witnesses, unreached: cover.names })
 }
 
-/// What the first failing cycle of a changed module violates.
+/// What a changed module violates.
 fn refute(tools: &Tools, proof: &Proof, mutant: &Mutant, modules: &[Module]) -> Result<Vec<String>> {
     let mut modules = modules.to_vec();
     let Some(module) = modules.iter_mut().find(|m| m.name == mutant.module) else { bail!("there is no module {}", mutant.module) };
@@ -94,8 +97,10 @@ fn refute(tools: &Tools, proof: &Proof, mutant: &Mutant, modules: &[Module]) -> 
     module.text = module.text.replace(mutant.from, mutant.to);
     let folder = tempfile::tempdir()?;
     let parameters = proof.parameters.first().copied().unwrap_or_default();
-    tools.model(proof, parameters, &modules, folder.path()).with_context(|| proof.name)?;
-    Ok(tools.ask(Question::Base, proof.witness, folder.path())?.names)
+    // what only helps the induction must not be what refutes it
+    let checker = proof.checker.replace(": assert (", ": @ (").replace("assert (", "cover (").replace(": @ (", ": assert (");
+    tools.model(proof, &checker, parameters, &modules, folder.path()).with_context(|| proof.name)?;
+    Ok(tools.ask(Question::Refute, proof.witness, folder.path())?.names)
 }
 
 /// The names of a checker's statements `name: assert (...)`.

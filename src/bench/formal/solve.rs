@@ -53,6 +53,8 @@ pub enum Question {
     Step,
     /// Each cover statement is reached.
     Cover,
+    /// All assertions that fail in the first cycles.
+    Refute,
 }
 
 /// What it answered.
@@ -61,6 +63,8 @@ pub struct Answer {
     pub passed: bool,
     /// Assertions that failed, and cover statements that were not reached.
     pub names: Vec<String>,
+    /// Cover statements that were reached.
+    pub reached: usize,
 }
 
 impl Tools {
@@ -75,14 +79,14 @@ impl Tools {
     }
 
     /// Writes `model.smt2` into `folder`.
-    pub fn model(&self, proof: &Proof, parameters: &[(&str, u32)], modules: &[Module], folder: &Path) -> Result<()> {
+    pub fn model(&self, proof: &Proof, checker: &str, parameters: &[(&str, u32)], modules: &[Module], folder: &Path) -> Result<()> {
         let mut script = String::new();
         for module in modules {
             let name = format!("{}.v", module.name);
             std::fs::write(folder.join(&name), &module.text).with_context(|| name.clone())?;
             script += &format!("read_verilog {name}\n");
         }
-        std::fs::write(folder.join("checker.sv"), proof.checker).context("checker.sv")?;
+        std::fs::write(folder.join("checker.sv"), checker).context("checker.sv")?;
         script += &format!("read_verilog -formal -sv checker.sv\nhierarchy -check -top {}", top(proof)?);
         for (name, value) in parameters {
             script += &format!(" -chparam {name} {value}");
@@ -107,6 +111,7 @@ impl Tools {
             Question::Base => &["--presat"],
             Question::Step => &["-i"],
             Question::Cover => &["-c"],
+            Question::Refute => &["--presat", "--keep-going"],
         };
         let depth = depth.to_string();
         let output = Command::new(&self.smtbmc)
@@ -139,6 +144,7 @@ fn read(text: &str) -> Result<Answer> {
         }
         let name = line.split_once("Assert failed in ").and_then(|(_, rest)| rest.split_once(": ")).map(|(_, name)| name);
         let name = name.or_else(|| line.split_once("Unreached cover statement at ").map(|(_, name)| name.trim_end_matches('.')));
+        answer.reached += usize::from(line.contains("Reached cover statement at "));
         answer.names.extend(name.map(|n| n.trim().to_string()));
     }
     match status {
@@ -156,7 +162,7 @@ mod tests {
     #[test]
     fn an_answer_has_the_names_of_what_failed() {
         let failed = "##   0:00:00  Assert failed in p: no_overflow\n##   0:00:00  Unreached cover statement at cover_x.\n##   0:00:00  Status: FAILED\n";
-        assert_eq!(read(failed).unwrap(), Answer { passed: false, names: vec!["no_overflow".into(), "cover_x".into()] });
+        assert_eq!(read(failed).unwrap(), Answer { passed: false, names: vec!["no_overflow".into(), "cover_x".into()], reached: 0 });
         assert!(read("##   0:00:00  Status: PASSED\n").unwrap().passed);
         assert!(read("Solver Error").unwrap_err().to_string().contains("expected PASSED or FAILED"));
     }
