@@ -30,18 +30,18 @@ module control_proof #(
     );
     reg past = 1'b0;
     always @(posedge clock) past <= 1'b1;
-    reg was_valid = 1'b0, was_busy = 1'b1, was_start = 1'b0;
+    reg was_valid = 1'b0, was_run = 1'b1, was_start = 1'b0;
     always @(posedge clock) begin
         was_valid <= weights_valid;
-        was_busy <= busy;
+        was_run <= run;
         was_start <= start;
     end
     always @* begin
         if (!past) assume (reset);
-        // the host port: no start without weights or while busy (proved of it); weights are not lost while it is
-        // busy or starts
+        // the host port: no start without weights or while busy (proved of it); weights are not lost while steps
+        // may run
         assume (!start || (weights_valid && !busy));
-        assume (!(was_valid && !weights_valid) || !(was_busy || was_start));
+        assume (!(was_valid && !weights_valid) || !(was_run || was_start));
     end
     wire other = past && weights_valid && !was_valid;
     wire drops = reset || abort || other;

@@ -24,6 +24,8 @@ module weights_valid_proof #(
     input wire rready,
     input wire [31:0] bus_word,
     input wire busy,
+    // steps of an LSTM may run
+    input wire runs,
     input wire computing,
     input wire finished
 );
@@ -57,10 +59,17 @@ module weights_valid_proof #(
     // the datapath
     reg may_be_busy = 1'b0;
     reg was_valid = 1'b0;
-    always @(posedge clock) was_valid <= past && valid;
+    reg was_start = 1'b0, was_running = 1'b0;
+    wire running = CHANNELS != 0 ? runs : busy;
+    always @(posedge clock) begin
+        was_valid <= past && valid;
+        was_start <= start;
+        was_running <= running;
+    end
     always @(posedge clock) may_be_busy <= reset || start || abort || busy || |clear_state;
     always @* begin
         assume (!busy || may_be_busy || (CHANNELS != 0 && valid && !was_valid));
+        assume (!runs || (busy && (was_start || was_running)));
         // proved of control: weights that become valid make it busy at once
         assume (!(CHANNELS != 0 && valid && !was_valid) || busy);
     end
@@ -85,6 +94,7 @@ module weights_valid_proof #(
         no_start_without_valid_weights: assert (!start || (valid && (good & ALL) == ALL));
         no_start_while_busy: assert (!start || !busy);
         no_write_under_valid_weights: assert (!(bus_write && exists) || !valid);
+        weights_stay_while_it_runs: assert (!(was_valid && !valid) || !(was_start || was_running));
         no_write_while_busy: assert (!bus_write || !busy);
         // a sweep of states, which CLEAR_STATE asks for, does not touch what a check reads
         no_read_while_busy: assert (!bus_read || !busy || (CHANNELS != 0 && \host.dut.memory_port.at_check ));
@@ -114,6 +124,7 @@ module weights_valid_proof #(
         assert (next_pe < 8'd2 && (once ? next_pe == 8'd0 : PER_PE[next_memory]));
         assert ((good & done_before) == done_before);
         assert (\host.dut.memory_port.step <= 3'd5);
+        assert (!at_work || !(running || was_start));
         assert (!at_work || !busy || (CHANNELS != 0 && \host.dut.memory_port.at_check ));
         assert (!(at_work && \host.dut.memory_port.at_check ) || (bus_memory == next_memory && bus_pe == next_pe));
         assert (!(at_work && !\host.dut.memory_port.at_check ) || (\host.dut.axi_lite.request && \host.dut.registers.read && \host.dut.registers.in_window

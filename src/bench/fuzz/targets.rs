@@ -11,7 +11,7 @@ use lacuna_compress::import::load_onnx_lstm;
 use lacuna_compress::inputs::{load_inputs, load_labels, load_tensors};
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::recurrent;
-use lacuna_compress::spec::{Section, Words};
+use lacuna_compress::spec::Words;
 use lacuna_compress::storage::{self, Method, StoredTensor, Values};
 use lacuna_sim::golden;
 use std::io::Write;
