@@ -50,7 +50,10 @@ fn measure(proofs: &[Proof]) -> Result<Outcome> {
             if names.iter().any(|name| name == mutant.refuted) {
                 refuted += 1;
             } else {
-                lines.push(format!("{}: {} with {:?} for {:?} does not violate {}", proof.name, mutant.module, mutant.to, mutant.from, mutant.refuted));
+                lines.push(format!(
+                    "{}: {} with {:?} for {:?} does not violate {}",
+                    proof.name, mutant.module, mutant.to, mutant.from, mutant.refuted
+                ));
             }
             bar.inc(1);
         }

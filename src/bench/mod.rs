@@ -202,7 +202,9 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         #[cfg(feature = "fuzz")]
         Bench::Fuzz => fuzz::run(args.keep.as_deref())?,
         #[cfg(not(feature = "fuzz"))]
-        Bench::Fuzz => bail!("bench fuzz: this program was built without what counts memory: expected the feature fuzz (cargo run --features fuzz)"),
+        Bench::Fuzz => {
+            bail!("bench fuzz: this program was built without what counts memory: expected the feature fuzz (cargo run --features fuzz)")
+        }
         #[cfg(feature = "verilator")]
         Bench::Wire => wire::run()?,
         #[cfg(not(feature = "verilator"))]

@@ -18,6 +18,6 @@ mod refused;
 mod simulate;
 mod storage;
 mod train;
-mod witness;
 #[cfg(feature = "train")]
 mod train_text;
+mod witness;

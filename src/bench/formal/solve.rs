@@ -122,9 +122,8 @@ impl Tools {
             .env("PATH", &self.path)
             .output()
             .with_context(|| self.smtbmc.display().to_string())?;
-        read(&String::from_utf8_lossy(&output.stdout)).with_context(|| {
-            format!("{} of {question:?}: {}", self.smtbmc.display(), String::from_utf8_lossy(&output.stderr).trim_end())
-        })
+        read(&String::from_utf8_lossy(&output.stdout))
+            .with_context(|| format!("{} of {question:?}: {}", self.smtbmc.display(), String::from_utf8_lossy(&output.stderr).trim_end()))
     }
 }
 

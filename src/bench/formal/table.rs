@@ -107,15 +107,17 @@ pub const PROOFS: &[Proof] = &[
         name: "weights_valid, eie",
         of: Of::Eie,
         checker: checker!("weights_valid"),
-        parameters: &[
-            &[("PRELOAD", 1), EIE_DIRECT[0], EIE_DIRECT[1]],
-            &[("PRELOAD", 0), EIE_DIRECT[0], EIE_DIRECT[1]],
-        ],
+        parameters: &[&[("PRELOAD", 1), EIE_DIRECT[0], EIE_DIRECT[1]], &[("PRELOAD", 0), EIE_DIRECT[0], EIE_DIRECT[1]]],
         depth: 3,
         witness: 17,
         cut: Some("crc32"),
         mutants: &[
-            mutant("registers", "if (weights_valid) begin\n                    start = 1'd1;", "if (1'd1) begin\n                    start = 1'd1;", "no_start_without_valid_weights"),
+            mutant(
+                "registers",
+                "if (weights_valid) begin\n                    start = 1'd1;",
+                "if (1'd1) begin\n                    start = 1'd1;",
+                "no_start_without_valid_weights",
+            ),
             // a write that a reset interrupts must not be carried out behind it
             mutant("memory_port", "writing_next = 1'd0;\n            step_next", "step_next", "no_write_under_valid_weights"),
         ],

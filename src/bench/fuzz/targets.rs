@@ -41,7 +41,13 @@ pub fn targets() -> Result<Vec<Target>> {
         target("net", vec![bitstream::write(&tensors())?], 2048, None, net),
         // a value of the budget in `storage` is a code of 16 bits
         target("lcs", storages()?, 2048 * 4, Some(repair_storage), lcs),
-        target("safetensors", vec![include_bytes!("../../../tests/data/pytorch/bidirectional.safetensors").to_vec()], 64, None, safetensors),
+        target(
+            "safetensors",
+            vec![include_bytes!("../../../tests/data/pytorch/bidirectional.safetensors").to_vec()],
+            64,
+            None,
+            safetensors,
+        ),
         target("onnx", graphs(), 64, None, onnx),
         target("idx", idx_files(), 64, None, idx),
         // a second of sound at 16 kHz whatever the file says, and a resampler
@@ -70,7 +76,8 @@ fn toml(bytes: &[u8]) -> Result<(), String> {
 }
 
 fn containers() -> Result<Vec<Vec<u8>>> {
-    let shape = Shape { name: "small", inputs: 20, outputs: 12, weight_density: 0.3, activation_density: 0.5, table_iv: 0.0, simulator: 0.0 };
+    let shape =
+        Shape { name: "small", inputs: 20, outputs: 12, weight_density: 0.3, activation_density: 0.5, table_iv: 0.0, simulator: 0.0 };
     let layers = shape.draw(SEED).compile(2, 4)?.model.to_container()?;
     let shape = recurrent::Shape { inputs: 3, cells: 4, projection: Some(2), peepholes: true };
     let lstm = Variant::best(2, 1, 4).compile(&recurrent::synthetic(&shape, SEED))?;
