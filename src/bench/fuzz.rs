@@ -20,6 +20,8 @@ use targets::{targets, Target};
 /// Of all targets together.
 const INPUTS: usize = 1_000_000;
 const SEED: u64 = 1;
+/// The thread that reads.
+const READER: &str = "reader";
 /// For one input.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes that any input may cost: messages, tables, buffers of fixed size.
@@ -30,11 +32,16 @@ const MOST_FILES: usize = 400;
 const LONGEST: usize = 12_000;
 
 pub fn run(keep: Option<&Path>) -> Result<Outcome> {
-    // a panic is counted and reported once, not printed each time
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
+    // a panic of a reader is counted and reported once, not printed each time
+    let hook = std::sync::Arc::new(std::panic::take_hook());
+    let other = hook.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().name() != Some(READER) {
+            other(info);
+        }
+    }));
     let outcome = measure_all(INPUTS, keep);
-    std::panic::set_hook(hook);
+    std::panic::set_hook(Box::new(move |info| hook(info)));
     outcome
 }
 
@@ -115,13 +122,13 @@ fn fuzz(target: Target, inputs: usize, seed: u64, bar: &indicatif::ProgressBar) 
     let (to_reader, inbox) = sync_channel::<Vec<u8>>(1);
     let (answer, answers) = sync_channel::<Read>(1);
     let reading = Target { files: vec![], ..target };
-    std::thread::spawn(move || {
+    std::thread::Builder::new().name(READER.into()).spawn(move || {
         for input in inbox {
             if answer.send(read(&reading, input)).is_err() {
                 break;
             }
         }
-    });
+    })?;
     while found.inputs < inputs {
         let mut input = files[random.below(files.len())].clone();
         mutate(&mut input, &mut session, &mut random);
@@ -193,6 +200,7 @@ fn read(target: &Target, input: Vec<u8>) -> Read {
 
 /// One to eight changes: of a byte or so, a run, a length, a piece from elsewhere.
 fn mutate(input: &mut Vec<u8>, session: &mut Session, random: &mut super::synthetic::Random) {
+    const TEXT: &[u8] = b"0123456789-.eE[]{}\"'=#,\n :_aZ\0\x80\xff";
     const NUMBERS: [u32; 8] = [0, 1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
     for _ in 0..=random.below(8) {
         let length = input.len();
@@ -221,7 +229,7 @@ fn mutate(input: &mut Vec<u8>, session: &mut Session, random: &mut super::synthe
             _ => {
                 if let Some(byte) = input.get_mut(at) {
                     // texts are mostly digits, names and punctuation
-                    *byte = b"0123456789-.eE[]{}\"'=#,\n :_aZ\0\x80\xff"[random.below(33)];
+                    *byte = TEXT[random.below(TEXT.len())];
                 }
             }
         }
