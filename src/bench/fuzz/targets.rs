@@ -3,6 +3,8 @@
 use crate::audio;
 use crate::bench::ese_case::Variant;
 use crate::bench::synthetic::{Shape, SEED};
+
+use super::FREE;
 use anyhow::{Context, Result};
 use lacuna_compress::bitstream::{self, Layout};
 use lacuna_compress::config::Config;
@@ -22,6 +24,8 @@ pub struct Target {
     pub name: &'static str,
     /// Right ones: the reader takes them.
     pub files: Vec<Vec<u8>>,
+    /// Memory that any file may cost.
+    pub free: u64,
     /// Memory that a byte of a file may cost.
     pub bytes_per_byte: u64,
     /// Makes checksums right again.
@@ -33,14 +37,15 @@ pub struct Target {
 const MEMORY: (usize, usize) = (36, 8);
 
 pub fn targets() -> Result<Vec<Target>> {
-    let target = |name, files, bytes_per_byte, repair, read| Target { name, files, bytes_per_byte, repair, read };
+    let target = |name, files, bytes_per_byte, repair, read| Target { name, files, free: FREE, bytes_per_byte, repair, read };
     Ok(vec![
         target("toml", configurations(), 512, None, toml),
         target("container", containers()?, 64, Some(repair_container), container),
         target("mem", memories(), 64, None, memory),
         target("net", vec![bitstream::write(&tensors())?], 2048, None, net),
         // a value of the budget in `storage` is a code of 16 bits
-        target("lcs", storages()?, 2048 * 4, Some(repair_storage), lcs),
+        // the contexts of the mixing coder have a fixed size, whatever the file
+        Target { free: 64 * FREE, ..target("lcs", storages()?, 2048 * 4, Some(repair_storage), lcs) },
         target(
             "safetensors",
             vec![include_bytes!("../../../tests/data/pytorch/bidirectional.safetensors").to_vec()],
