@@ -18,6 +18,9 @@ mod ese_scale;
 mod estimate;
 mod fc8;
 mod fit;
+mod formal;
+#[cfg(any(test, feature = "fuzz"))]
+mod fuzz;
 #[cfg(feature = "train")]
 mod granularity;
 mod hardware;
@@ -62,7 +65,7 @@ pub struct BenchArgs {
     #[arg(long)]
     pub all: bool,
     /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built, regress: for its results; a run
-    /// that was stopped goes on from there
+    /// that was stopped goes on from there. fuzz: for inputs that fail
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// estimate: instead fit the coefficients to other configurations, and write them to this file
@@ -88,7 +91,7 @@ impl BenchArgs {
             Ok(())
         };
         only(self.all, "--all", &[Bench::Nine])?;
-        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate, Bench::Regress])?;
+        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate, Bench::Regress, Bench::Fuzz])?;
         only(self.fit.is_some(), "--fit", &[Bench::Estimate])?;
         only(self.plots.is_some(), "--plots", &trains)?;
         only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board])?;
@@ -142,6 +145,10 @@ pub enum Bench {
     Wire,
     /// The estimator against Yosys, over 30 configurations drawn by seeds; an hour
     Estimate,
+    /// Properties of the emitted Verilog, proved; needs `scripts/setup --formal`
+    Formal,
+    /// Files that are nearly right: no reader panics, hangs or takes much memory; needs a build with the feature `fuzz`
+    Fuzz,
     /// Digit networks placed and routed for boards, and EIE's 64 PEs synthesized: area, clock, digits per second; an hour
     Board,
     /// 1,000 random configurations of both datapaths, 3,000 runs under Verilator; up to two hours on two cores
@@ -170,6 +177,8 @@ impl Bench {
             Bench::PruneLm => "prune-lm",
             Bench::Estimate => "estimate",
             Bench::Wire => "wire",
+            Bench::Formal => "formal",
+            Bench::Fuzz => "fuzz",
             Bench::Board => "board",
             Bench::Regress => "regress",
         }
@@ -204,6 +213,13 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Entropy => entropy::run(&args.data)?,
         Bench::Estimate => estimate::run(args.keep.as_deref(), args.fit.as_deref())?,
         Bench::Board => board::run(&args.data, args.keep.as_deref(), args.only.as_deref())?,
+        Bench::Formal => formal::run()?,
+        #[cfg(feature = "fuzz")]
+        Bench::Fuzz => fuzz::run(args.keep.as_deref())?,
+        #[cfg(not(feature = "fuzz"))]
+        Bench::Fuzz => {
+            bail!("bench fuzz: this program was built without what counts memory: expected the feature fuzz (cargo run --features fuzz)")
+        }
         #[cfg(feature = "verilator")]
         Bench::Wire => wire::run()?,
         #[cfg(not(feature = "verilator"))]

@@ -22,3 +22,4 @@ mod storage;
 mod train;
 #[cfg(feature = "train")]
 mod train_text;
+mod witness;

@@ -211,7 +211,11 @@ impl Logic for Control {
         }
         self.run.next = self.running.q.val();
         self.clear_pending.next = self.pending.q.val();
-        self.busy.next = (self.mode.q.val() != Mode::Ready) | !self.resting.val() | self.pending.q.val().any();
+        // in the cycle in which weights become valid too: an access that the host port began there would end in the flush
+        self.busy.next = (self.mode.q.val() != Mode::Ready)
+            | !self.resting.val()
+            | self.pending.q.val().any()
+            | (self.weights_valid.val() & !self.was_valid.q.val());
         self.computing.next = self.counting.val();
         self.cycles.next = self.cycle_count.q.val();
         self.steps.next = self.step_count.q.val();

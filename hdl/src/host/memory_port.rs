@@ -392,9 +392,10 @@ impl Logic for MemoryPort {
             self.valid_3.d.next = false;
             self.valid_4.d.next = false;
         }
-        // before the first reset the state is anything: it must not cost a preloaded word
+        // before the first reset the state is anything: it must not cost a preloaded word, neither now nor in the next cycle
         if self.reset.val() {
             self.bus_write.next = false;
+            self.writing.d.next = false;
             self.step.d.next = Step::Idle;
             self.issuing.d.next = false;
         }

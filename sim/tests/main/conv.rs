@@ -102,8 +102,8 @@ fn a_walk_that_the_hardware_could_not_end_or_that_leaves_its_buffers_is_refused(
 #[cfg(feature = "verilator")]
 mod hardware {
     use super::*;
-    use crate::common::cache;
     use crate::common::conv::{case_of, inputs, ConvCase};
+    use crate::common::drafted;
     use lacuna_compress::compile::{RowOrder, Settings};
     use lacuna_compress::model::Activation;
     use lacuna_compress::spec::registers::{control, CONTROL};
@@ -111,7 +111,7 @@ mod hardware {
     use lacuna_sim::simulate::{Door, Options, Simulator};
 
     fn start(case: &ConvCase, door: Door, seed: u64) -> Simulator {
-        let options = Options { door, seed, cache: cache(), ..Options::default() };
+        let options = Options { door, seed, ..drafted() };
         Simulator::new(&case.model, &options).unwrap_or_else(|e| panic!("{}: {e}", case.name))
     }
 

@@ -148,7 +148,7 @@ impl Rig {
             axi_lite: None,
             streams: None,
             clock: "clock".into(),
-            optimize: Optimize::Quick,
+            optimize: Optimize::Draft,
         };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let zeros = |rows: usize| vec![vec![0; rows]; arch.channels()];

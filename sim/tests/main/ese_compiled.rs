@@ -1,6 +1,6 @@
 //! Compiled recurrent networks: their images have a meaning, and run on the hardware as the golden model says.
 
-use crate::common::cache;
+use crate::common::drafted;
 use lacuna_compress::model::{Activation, Candidate, DenseLayer, LstmLayer, Matrix, Recurrent as Network};
 use lacuna_compress::recurrent::{
     compile_recurrent, compile_recurrent_with, synthetic, synthetic_ranges, CompiledRecurrent, Density, Pruning, RecurrentCalibration,
@@ -99,7 +99,7 @@ fn compiled_networks_run_on_the_hardware_as_golden_says() {
     for seed in 2000..2004 {
         let (compiled, inputs) = compiled(seed);
         let model = &compiled.model;
-        let common = Options { door: if seed % 2 == 0 { Door::Axi } else { Door::Preload }, seed, cache: cache(), ..Options::default() };
+        let common = Options { door: if seed % 2 == 0 { Door::Axi } else { Door::Preload }, seed, ..drafted() };
         let mut s = RecurrentSimulator::new(model, &RecurrentOptions { common, ..Default::default() }).unwrap();
         let sequence =
             |steps: &Vec<Vec<f32>>| Sequence { steps: steps.iter().map(|v| model.quantize_input(v).unwrap()).collect(), fresh: true };

@@ -1,13 +1,13 @@
 //! Commands at awkward moments: clears, masks and aborts while steps run, with vectors on their way in and out.
 
-use crate::common::cache;
+use crate::common::drafted;
 use crate::common::recurrent::{RecurrentCase, Shape};
 use lacuna_sim::dut::StreamBeat;
 use lacuna_sim::recurrent::{RecurrentOptions, RecurrentSimulator};
 use lacuna_sim::simulate::{Door, Options};
 
 fn start(case: &RecurrentCase) -> RecurrentSimulator {
-    let common = Options { door: Door::Preload, seed: case.seed, cache: cache(), ..Options::default() };
+    let common = Options { door: Door::Preload, seed: case.seed, ..drafted() };
     let options = RecurrentOptions { common, input_stalls_percent: 0, output_stalls_percent: 0 };
     RecurrentSimulator::new(&case.model, &options).unwrap()
 }

@@ -72,7 +72,7 @@ fn model(top: &str, ports: Vec<Port>, sources: Vec<Source>) -> Dut {
         axi_lite: None,
         streams: None,
         clock: "clock".into(),
-        optimize: Optimize::Quick,
+        optimize: Optimize::Draft,
     };
     Dut::new(&build.library(&cache()).unwrap(), SEED).unwrap()
 }

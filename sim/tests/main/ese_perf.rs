@@ -1,6 +1,6 @@
 //! The cycle model of the LSTM datapath against the hardware: every step's last beat, every stall, exactly.
 
-use crate::common::cache;
+use crate::common::drafted;
 use crate::common::recurrent::RecurrentCase;
 use lacuna_compress::spec::registers as map;
 use lacuna_sim::dut::StreamBeat;
@@ -10,7 +10,7 @@ use lacuna_sim::recurrent::{RecurrentOptions, RecurrentSimulator};
 use lacuna_sim::simulate::{Door, Options};
 
 fn start(case: &RecurrentCase) -> RecurrentSimulator {
-    let common = Options { door: Door::Preload, seed: case.seed, cache: cache(), ..Options::default() };
+    let common = Options { door: Door::Preload, seed: case.seed, ..drafted() };
     RecurrentSimulator::new(&case.model, &RecurrentOptions { common, ..Default::default() }).unwrap()
 }
 

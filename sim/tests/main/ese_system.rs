@@ -1,6 +1,6 @@
 //! The LSTM datapath under Verilator against the golden model: every output, every c and h.
 
-use crate::common::cache;
+use crate::common::drafted;
 use crate::common::float;
 use crate::common::recurrent::{RecurrentCase, Shape};
 use lacuna_compress::compile::Depths;
@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeSet, VecDeque};
 
 fn start(case: &RecurrentCase, door: Door, input_stalls_percent: u32, output_stalls_percent: u32) -> RecurrentSimulator {
-    let common = Options { door, seed: case.seed, cache: cache(), ..Options::default() };
+    let common = Options { door, seed: case.seed, ..drafted() };
     let options = RecurrentOptions { common, input_stalls_percent, output_stalls_percent };
     RecurrentSimulator::new(&case.model, &options).unwrap_or_else(|e| panic!("{}: {e}", case.name))
 }
@@ -379,7 +379,7 @@ fn load_a_run_load_b_run_load_a_run() {
         assert_ne!(a.image.sections[section], b.image.sections[section], "{section}");
     }
     assert!(a.program().len() != b.program().len() && a.network.output_size != b.network.output_size);
-    let common = Options { door: Door::Axi, seed: 4, cache: cache(), ..Options::default() };
+    let common = Options { door: Door::Axi, seed: 4, ..drafted() };
     let mut s = RecurrentSimulator::new(&a, &RecurrentOptions { common, ..Default::default() }).unwrap();
     let first = passes(&mut s, "A", &of_a, Check::Outputs);
     s.load(&b).unwrap();

@@ -1,6 +1,6 @@
 //! The host port: identity, windows, checks, errors, interrupt, abort, reset, reload.
 
-use crate::common::{cache, random_case, Case};
+use crate::common::{drafted, random_case, Case};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::spec::registers::{self as map, control, errors, status, Access, REGISTERS};
 use lacuna_compress::spec::{layout, MemoryKind, Section, Words};
@@ -16,7 +16,7 @@ fn case() -> Case {
 }
 
 fn start(model: &Model, door: Door, seed: u64) -> Simulator {
-    Simulator::new(model, &Options { door, seed, cache: cache(), ..Options::default() }).unwrap()
+    Simulator::new(model, &Options { door, seed, ..drafted() }).unwrap()
 }
 
 fn read(s: &mut Simulator, address: u32) -> u32 {
@@ -356,7 +356,7 @@ fn load_a_run_load_b_run_load_a_run() {
 #[test]
 fn bus_stalls_change_nothing() {
     let case = case();
-    let options = Options { door: Door::Axi, seed: 13, stalls_percent: 60, cache: cache(), ..Options::default() };
+    let options = Options { door: Door::Axi, seed: 13, stalls_percent: 60, ..drafted() };
     let mut s = Simulator::new(&case.model, &options).unwrap();
     passes(&mut s, &case);
 }
@@ -365,7 +365,7 @@ fn bus_stalls_change_nothing() {
 fn an_accelerator_of_another_architecture_is_not_loaded() {
     let case = case();
     let design = lacuna_hdl::generate(case.model.arch()).unwrap();
-    let options = Options { cache: cache(), ..Options::default() };
+    let options = Options { ..drafted() };
     let library = lacuna_sim::simulate::library(&design, &options).unwrap();
     let mut foreign = case.model.clone();
     foreign.image.arch.bias_depth += 1;

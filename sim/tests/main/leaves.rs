@@ -35,7 +35,7 @@ fn leaf(name: &str, text: &str, parameters: &str, ports: &[(&str, u32, bool)]) -
         axi_lite: None,
         streams: None,
         clock: "clock".into(),
-        optimize: Optimize::Quick,
+        optimize: Optimize::Draft,
     };
     Dut::new(&build.library(&cache()).unwrap(), SEED).unwrap()
 }

@@ -133,7 +133,7 @@ fn loopback() -> Build {
         axi_lite: Some("s_axi_".into()),
         streams: Some(Streams::default()),
         clock: "clock".into(),
-        optimize: Optimize::Quick,
+        optimize: Optimize::Draft,
     }
 }
 

@@ -1,10 +1,10 @@
 //! Hardware under Verilator against golden model and cycle model: results and every counter, exactly.
 
-use crate::common::{cache, random_case, wide_case, Case};
+use crate::common::{drafted, random_case, wide_case, Case};
 use lacuna_sim::simulate::{Door, Options, Simulator};
 
 fn options(door: Door, seed: u64) -> Options {
-    Options { door, seed, cache: cache(), ..Options::default() }
+    Options { door, seed, ..drafted() }
 }
 
 /// Runs every input of a case through a door and compares all there is to compare.

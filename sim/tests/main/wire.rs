@@ -1,7 +1,7 @@
 //! An accelerator behind its serial line, bit by bit: registers, loading, what was broken off, streams.
 
 use crate::common::recurrent::{RecurrentCase, Shape};
-use crate::common::{cache, random_case, Case};
+use crate::common::{drafted, random_case, Case};
 use lacuna_compress::spec::wire::{self as frames, Command, Status, END, MAX_WORDS};
 use lacuna_compress::spec::{registers as map, Arch, Section};
 use lacuna_sim::board_sim::{library, SimulatedLine};
@@ -21,7 +21,7 @@ fn patience() -> Patience {
 }
 
 fn line(arch: &Arch, divider: usize) -> SimulatedLine {
-    let options = Options { seed: 5, cache: cache(), ..Options::default() };
+    let options = Options { seed: 5, ..drafted() };
     let design = lacuna_hdl::generate_uart(arch, divider).unwrap();
     SimulatedLine::new(&library(&design, &options).unwrap(), divider, &options).unwrap()
 }

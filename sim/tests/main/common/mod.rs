@@ -11,6 +11,10 @@ use lacuna_compress::compile::{compile, Calibration, Densities, Depths, Range, R
 use lacuna_compress::manifest::Model;
 use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
 use lacuna_compress::spec::WeightForm;
+#[cfg(feature = "verilator")]
+use lacuna_sim::simulate::Options;
+#[cfg(feature = "verilator")]
+use lacuna_sim::verilate::Optimize;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 #[cfg(feature = "verilator")]
@@ -23,6 +27,12 @@ pub struct Case {
     pub model: Model,
     /// By position.
     pub inputs: Vec<Vec<i16>>,
+}
+
+/// Models that run for a moment: the shortest build, in the cache of all tests.
+#[cfg(feature = "verilator")]
+pub fn drafted() -> Options {
+    Options { cache: cache(), optimize: Optimize::Draft, ..Options::default() }
 }
 
 /// Compiled models of all tests.

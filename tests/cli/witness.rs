@@ -1,0 +1,83 @@
+//! Witnesses that nobody here wrote, or that know the documentation only: `tests/python`. They need `scripts/setup --python`.
+
+use super::project::{crc32, npy, ran, Project, Ran};
+use super::recurrent;
+use std::process::Command;
+
+/// Runs a script of `tests/python` in the project's folder. `None`: its packages are not here.
+fn python(p: &Project, package: &str, script: &str, arguments: &[&str]) -> Option<Ran> {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let own = format!("{root}/.venv/bin");
+    let found = [format!("{own}/python"), "python3".into()].into_iter().find(|python| {
+        let import = Command::new(python).args(["-c", &format!("import {package}")]).output();
+        import.is_ok_and(|o| o.status.success())
+    });
+    let Some(python) = found else {
+        eprintln!("{script} did not run: no Python here has {package}; scripts/setup --python brings it");
+        return None;
+    };
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(python);
+    command.arg(format!("{root}/tests/python/{script}")).args(arguments).current_dir(p.path(""));
+    Some(ran(command.env("PATH", format!("{own}:{path}")).env("PYTHONDONTWRITEBYTECODE", "1")))
+}
+
+/// The same container with another known answer, and with the sums that belong to it.
+fn with_another_answer(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let number = |bytes: &[u8], at: usize, count: usize| bytes[at..at + count].iter().rev().fold(0usize, |n, b| n << 8 | usize::from(*b));
+    let (manifest, sections) = (number(&bytes, 20, 4), number(&bytes, 24, 4));
+    let table = 28 + manifest;
+    let mut at = table + 16 * sections;
+    for row in (table..table + 16 * sections).step_by(16) {
+        let count = number(&bytes, row + 4, 4);
+        let length = (count * number(&bytes, row + 8, 2)).div_ceil(8);
+        if bytes[row] == 15 {
+            bytes[at] ^= 1;
+            // a lane of 32 bits for each word of 16
+            let lanes: Vec<u8> = bytes[at..at + length].chunks(2).flat_map(|word| [word[0], word[1], 0, 0]).collect();
+            bytes[row + 12..row + 16].copy_from_slice(&crc32(&lanes).to_le_bytes());
+        }
+        at += length;
+    }
+    let crc = crc32(&bytes[..at]).to_le_bytes();
+    bytes[at..].copy_from_slice(&crc);
+    bytes
+}
+
+#[test]
+fn a_decoder_that_knows_the_pages_only_computes_what_infer_says() {
+    let layers = Project::compressed();
+    // 256ths, so that both round nothing
+    let samples: Vec<f32> = (0..48).map(|i| ((i * 37) % 200) as f32 / 256.0 - 0.25).collect();
+    layers.write("x.npy", npy(&[8, 6], &samples));
+    let lstm = recurrent::compressed();
+    for (p, container, inputs, values) in [(&layers, "net.lacuna", "x.npy", 24), (&lstm, "lstm.lacuna", "sequences.npy", 36)] {
+        p.run(&["infer", "--container", container, "--inputs", inputs, "-o", "out.npy"]).did_it();
+        let Some(found) = python(p, "numpy", "decode_image.py", &[container, inputs, "out.npy"]) else { return };
+        let printed = found.did_it();
+        assert!(printed.contains("known answer: ") && printed.contains(&format!("results: {values} values equal")), "{printed}");
+
+        p.write("other.lacuna", with_another_answer(&p.read(container)));
+        let other = python(p, "numpy", "decode_image.py", &["other.lacuna"]).unwrap();
+        assert!(other.code == Some(1) && other.stderr.contains("known answer: found"), "{other:?}");
+        let mut damaged = p.read(container);
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 4;
+        p.write("damaged.lacuna", damaged);
+        let damaged = python(p, "numpy", "decode_image.py", &["damaged.lacuna"]).unwrap();
+        assert!(damaged.code == Some(1) && damaged.stderr.contains("CRC-32 of the file"), "{damaged:?}");
+    }
+}
+
+#[test]
+fn a_foreign_axi_master_and_stream_source_get_the_known_answer_from_the_emitted_verilog() {
+    for (p, container) in [(Project::compressed(), "net.lacuna"), (recurrent::compressed(), "lstm.lacuna")] {
+        p.run(&["generate", "--container", container, "-o", "verilog"]).did_it();
+        let Some(found) = python(&p, "cocotbext.axi", "axi_witness.py", &["verilog", container]) else { return };
+        assert_eq!(found.code, Some(0), "{}{}", found.stdout, found.stderr);
+        p.write("other.lacuna", with_another_answer(&p.read(container)));
+        let other = python(&p, "cocotbext.axi", "axi_witness.py", &["verilog", "other.lacuna"]).unwrap();
+        assert!(other.code == Some(1) && other.stderr.contains("1 failed"), "{}{}", other.stdout, other.stderr);
+    }
+}

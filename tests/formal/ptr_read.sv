@@ -1,0 +1,121 @@
+// The pointer read: each broadcast column comes out once, in order, with its entries, its value and its kind; a column
+// without entries comes out nowhere; no column is dropped for want of a place.
+//
+// The queue behind it is any whose room and full belong together (proved of column_queue). The host writes pointers
+// only while nothing is under way.
+module ptr_read_proof (
+    input wire clock,
+    input wire clear,
+    input wire broadcast,
+    input wire in_token,
+    input wire [1:0] token_turns,
+    input wire [15:0] in_value,
+    input wire [1:0] in_column,
+    input wire room,
+    input wire full,
+    input wire host_read_even,
+    input wire host_read_odd,
+    input wire host_write_even,
+    input wire host_write_odd,
+    input wire host_address,
+    input wire [1:0] host_data
+);
+    wire accept, offer, out_token, busy;
+    wire [15:0] out_value;
+    wire [1:0] out_first, out_turns, host_even, host_odd;
+    ptr_read dut (
+        .clock(clock), .clear(clear), .broadcast(broadcast), .in_token(in_token), .token_turns(token_turns), .in_value(in_value),
+        .in_column(in_column), .accept(accept), .offer(offer), .out_token(out_token), .out_value(out_value), .out_first(out_first),
+        .out_turns(out_turns), .room(room), .full(full), .busy(busy), .host_read_even(host_read_even), .host_read_odd(host_read_odd),
+        .host_write_even(host_write_even), .host_write_odd(host_write_odd), .host_address(host_address), .host_data(host_data),
+        .host_even(host_even), .host_odd(host_odd)
+    );
+    wire host = host_read_even || host_read_odd || host_write_even || host_write_odd;
+    reg past = 1'b0;
+    always @(posedge clock) past <= 1'b1;
+    always @* begin
+        if (!past) assume (clear);
+        assume (!broadcast || accept);
+        // neither is there room in a full queue that nothing leaves, nor none in one that has a free slot
+        assume (room || full);
+        assume (!host || (!busy && !broadcast));
+        // the turns of a token are its layer's, and stay while tokens are under way
+        assume (token_turns == turns);
+    end
+    (* anyconst *) reg [1:0] turns;
+
+    // the pointers as numbers: 0 and 2 in the even bank, 1 and 3 in the odd one
+    (* hierconn *) wire [1:0] \dut.ptr_even.words[0] ;
+    (* hierconn *) wire [1:0] \dut.ptr_even.words[1] ;
+    (* hierconn *) wire [1:0] \dut.ptr_odd.words[0] ;
+    (* hierconn *) wire [1:0] \dut.ptr_odd.words[1] ;
+    wire [7:0] pointers = {\dut.ptr_odd.words[1] , \dut.ptr_even.words[1] , \dut.ptr_odd.words[0] , \dut.ptr_even.words[0] };
+    wire [1:0] next_column = in_column + 2'd1;
+    wire [1:0] first = pointers[in_column * 2 +: 2];
+    wire [1:0] stop = pointers[next_column * 2 +: 2];
+
+    // what is under way: the older column in `one`, the younger in `two`
+    wire [20:0] now = in_token ? {1'b1, in_value, 2'd0, turns} : {1'b0, in_value, first, stop - first};
+    wire [20:0] out = {out_token, out_value, out_first, out_turns};
+    reg [1:0] held = 2'd0;
+    reg [20:0] one, two;
+    wire empty_column = !one[20] && one[1:0] == 2'd0;
+    wire leaves = (offer && room) || drops;
+    // a column without entries goes when it has reached the second stage
+    (* hierconn *) wire \dut.valid_1 ;
+    (* hierconn *) wire \dut.valid_2 ;
+    wire drops = \dut.valid_2 && !offer;
+    always @(posedge clock) begin
+        if (leaves) one <= two;
+        if (broadcast) begin
+            if (held - {1'b0, leaves} == 2'd0) one <= now;
+            else two <= now;
+        end
+        held <= clear ? 2'd0 : held + {1'b0, broadcast} - {1'b0, leaves};
+    end
+    reg was_offer = 1'b0;
+    reg [20:0] was_out;
+    reg [1:0] waited = 2'd0;
+    always @(posedge clock) begin
+        was_offer <= offer && !room && !clear;
+        was_out <= out;
+        waited <= (held == 2'd0 || leaves || clear || !room) ? 2'd0 : waited + 2'd1;
+    end
+    always @* if (past) begin
+        nothing_comes_from_nowhere: assert (!leaves || held != 2'd0);
+        no_more_than_two: assert (held <= 2'd2);
+        none_lost: assert (!(broadcast && held == 2'd2) || leaves);
+        as_broadcast: assert (!offer || (out == one && !empty_column));
+        dropped_only_without_entries: assert (!drops || empty_column);
+        offer_is_stable: assert (!was_offer || (offer && out == was_out));
+        busy_while_one_is_under_way: assert (busy == (held != 2'd0));
+        moves_on: assert (waited < 2'd2);
+    end
+
+    // what the induction must know of the inside
+    (* hierconn *) wire \dut.token_1 ;
+    (* hierconn *) wire \dut.odd_1 ;
+    (* hierconn *) wire [15:0] \dut.value_1 ;
+    (* hierconn *) wire \dut.token_2 ;
+    (* hierconn *) wire [15:0] \dut.value_2 ;
+    (* hierconn *) wire [1:0] \dut.start_2 ;
+    (* hierconn *) wire [1:0] \dut.stop_2 ;
+    wire [1:0] start_1 = \dut.odd_1 ? host_odd : host_even;
+    wire [1:0] stop_1 = \dut.odd_1 ? host_even : host_odd;
+    wire [20:0] first_stage = \dut.token_1 ? {1'b1, \dut.value_1 , 2'd0, turns} : {1'b0, \dut.value_1 , start_1, stop_1 - start_1};
+    wire [20:0] second_stage = {\dut.token_2 , \dut.value_2 , \dut.start_2 , \dut.stop_2 - \dut.start_2 };
+    always @* if (past) begin
+        assert (held == {1'b0, \dut.valid_1 } + {1'b0, \dut.valid_2 });
+        if (\dut.valid_2 ) assert (one == second_stage);
+        if (\dut.valid_1 ) assert ((\dut.valid_2 ? two : one) == first_stage);
+        // a column that waits in the first stage waits for the second
+        if (waited == 2'd1) assert (\dut.valid_2 );
+    end
+    always @* begin
+        cover_two_wait: cover (past && held == 2'd2 && !accept);
+        cover_drop: cover (past && drops);
+        cover_token: cover (past && offer && room && out_token);
+        cover_streams: cover (past && held == 2'd2 && broadcast && leaves);
+        cover_two_entries: cover (past && offer && !out_token && out_turns == 2'd2);
+    end
+endmodule
