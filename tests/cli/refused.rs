@@ -148,7 +148,11 @@ fn an_older_output_survives_a_failure() {
 #[test]
 fn a_measurement_is_told_nothing_that_it_ignores() {
     let p = Project::new();
-    for (option, only) in [("--plots", "deep or prune-lm"), ("--keep", "deep or prune-lm or board"), ("--only", "deep or board")] {
+    for (option, only) in [
+        ("--plots", "deep or prune-lm"),
+        ("--keep", "deep or prune-lm or board or estimate or regress or fuzz"),
+        ("--only", "deep or board"),
+    ] {
         let expected = format!("found {option} with entropy, expected it with {only} only");
         p.refuses(&["bench", "entropy", option, "x"], &[&expected]);
     }
