@@ -4,6 +4,7 @@ use super::digits;
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use super::synthetic::{NINE, SEED as DRAWN};
 use crate::board::Board;
+use crate::estimate::OnBoard;
 use crate::flow::{self, yosys, Figures, Settings};
 use crate::{pipeline, term};
 use anyhow::{bail, Context, Result};
@@ -43,7 +44,7 @@ pub fn run(data: &Path, keep: Option<&Path>, only: Option<&str>) -> Result<Outco
         outcome.rows.push(row(&board, LENET, &model, &eight, &digits)?);
         outcome.checks.push(Check::new("ULX3S, 8 PEs: MHz after routing", eight.fmax_mhz, 1, Bar::AtLeast(LEAST_MHZ)).stretch(100.0));
         if wanted("largest") {
-            let (model, figures) = largest(&board, &eight, model.arch().pes, data, folder)?;
+            let (model, figures) = largest(&board, model.arch(), data, folder)?;
             outcome.rows.push(row(&board, LENET, &model, &figures, &digits)?);
         }
     }
@@ -99,14 +100,10 @@ fn build(board: &Board, model: &Model, container: &[u8], folder: &Path) -> Resul
     Ok(flow::figures(folder, settings.mhz)?.1)
 }
 
-/// The network on as many PEs as the board takes: from as many as its parts would hold if each PE took what it takes of
-/// `few`, down to what places and routes.
-fn largest(board: &Board, eight: &Figures, few: usize, data: &Path, folder: &Path) -> Result<(Model, Figures)> {
-    let most = |(_, used, available): &(String, u64, Option<u64>)| Some((*available)? as usize * few / (*used as usize).max(1));
-    let Some(most) = eight.cells.iter().filter(|(_, used, _)| *used as usize >= few).filter_map(most).min() else {
-        bail!("nextpnr's report does not say how much there is");
-    };
-    for pes in (few + 1..=most).rev() {
+/// The network on as many PEs as the board takes: from as many as the estimate lets fit down to what places and routes.
+fn largest(board: &Board, few: &Arch, data: &Path, folder: &Path) -> Result<(Model, Figures)> {
+    let most = OnBoard::new(board, few)?.largest_that_fits()?.unwrap_or(few.pes);
+    for pes in (few.pes + 1..=most).rev() {
         let mut config = digits::config(data)?;
         config.accelerator.pes = pes;
         let model = pipeline::compress(&config)?.compiled.model;
@@ -115,7 +112,7 @@ fn largest(board: &Board, eight: &Figures, few: usize, data: &Path, folder: &Pat
             Err(error) => term::note(format!("{}: {pes} PEs: {}", board.name, last_line(&error))),
         }
     }
-    bail!("{}: no more than {few} PEs were placed", board.name)
+    bail!("{}: no more than {} were placed", board.name, term::count(few.pes, "PE"))
 }
 
 fn last_line(error: &anyhow::Error) -> String {
