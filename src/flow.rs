@@ -26,6 +26,23 @@ use std::process::Command;
 pub const SCRIPT: &str = "build.sh";
 /// What a folder holds, with the hash of each file.
 pub const MANIFEST: &str = "manifest.json";
+/// The module of a board's pins.
+const TOP: &str = "top";
+/// What tools make of it.
+const RESULTS: [&str; 12] = [
+    "design.json",
+    "design.asc",
+    "design.config",
+    "top.bin",
+    "top.bit",
+    "stat.json",
+    "report.json",
+    "utilization.rpt",
+    "timing.rpt",
+    "synth.log",
+    "route.log",
+    "vivado.log",
+];
 
 /// What a build may be asked for.
 pub struct Settings {
@@ -63,7 +80,12 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
         let path = staged.path().join("model.lacuna");
         std::fs::write(&path, container).with_context(|| path.display().to_string())?;
     }
-    staged.write(MANIFEST, &format!("{:#}\n", manifest(staged.path(), board, arch, mhz)?))?;
+    let manifest = format!("{:#}\n", manifest(staged.path(), board, arch, mhz)?);
+    staged.write(MANIFEST, &manifest)?;
+    if std::fs::read_to_string(folder.join(MANIFEST)).is_ok_and(|before| before != manifest) {
+        // they are of what was there before
+        clear(folder)?;
+    }
     staged.commit()?;
     Ok(design)
 }
@@ -126,8 +148,17 @@ pub fn tools(flow: Flow) -> Result<Vec<(&'static str, PathBuf)>> {
     needed.iter().map(|(variable, names, package)| Ok((*variable, tools::find(names, package)?))).collect()
 }
 
-/// Runs the script of a folder, which is all that there is to a build.
+/// Takes away what tools made of a folder.
+fn clear(folder: &Path) -> Result<()> {
+    for name in RESULTS.into_iter().filter(|name| folder.join(name).is_file()) {
+        std::fs::remove_file(folder.join(name)).with_context(|| folder.join(name).display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Runs the script of a folder, which is all that there is to a build. What an earlier run left is taken away first.
 pub fn execute(folder: &Path, tools: &[(&'static str, PathBuf)]) -> Result<()> {
+    clear(folder)?;
     let mut command = Command::new("sh");
     command.arg(SCRIPT).current_dir(folder).envs(tools.iter().map(|(variable, path)| (variable, path)));
     let output = command.output().context("sh")?;

@@ -50,6 +50,12 @@ impl Transport for AnyPort {
             AnyPort::Mapped(mapped) => mapped.renew(),
         }
     }
+    fn streams(&self) -> bool {
+        match self {
+            AnyPort::Line(wire) => wire.streams(),
+            AnyPort::Mapped(mapped) => mapped.streams(),
+        }
+    }
     fn least_looks(&self) -> u64 {
         match self {
             AnyPort::Line(wire) => wire.least_looks(),

@@ -364,8 +364,9 @@ fn links_and_paths_exist() {
         // `compress/src/spec` and the like, from the root
         for quoted in text.split('`').skip(1).step_by(2) {
             let first = quoted.split('/').next().unwrap();
-            let is_path = quoted.contains('/') && ["compress", "hdl", "sim", "src", "tests", "docs", "scripts", ".cargo"].contains(&first);
-            if is_path && !quoted.contains(char::is_whitespace) {
+            let is_path = quoted.contains('/')
+                && ["compress", "hdl", "sim", "src", "tests", "docs", "scripts", "constraints", ".cargo"].contains(&first);
+            if is_path && !quoted.contains(|c: char| c.is_whitespace() || c == '<') {
                 assert!(root().join(quoted).exists(), "{}: `{quoted}`", page.display());
             }
         }

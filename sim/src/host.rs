@@ -60,6 +60,10 @@ pub trait Transport {
         }
         Err(HostError::Timeout { what, limit })
     }
+    /// Whether the registers of the serial line's bridge that reach the streams are there.
+    fn streams(&self) -> bool {
+        true
+    }
     /// Looks of [`Transport::poll`] at least.
     fn least_looks(&self) -> u64 {
         1000

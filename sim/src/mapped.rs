@@ -15,6 +15,10 @@ pub struct Mapped {
 impl Mapped {
     /// The registers begin `offset` bytes into the file.
     pub fn open(path: &Path, offset: u64) -> Result<Mapped> {
+        if !offset.is_multiple_of(4) {
+            let text = format!("{}: found an offset of {offset:#x}, expected a multiple of 4: registers are words", path.display());
+            return Err(HostError::Transport(text));
+        }
         let failed = |what: &str, e: std::io::Error| HostError::Transport(format!("{}: {what}: {e}", path.display()));
         let file =
             OpenOptions::new().read(true).write(true).open(path).map_err(|e| failed("cannot be opened for reading and writing", e))?;
@@ -54,6 +58,10 @@ impl Transport for Mapped {
             Ok(u32::from_le(unsafe { register.read_volatile() }))
         };
         addresses.iter().map(one).collect()
+    }
+
+    fn streams(&self) -> bool {
+        false
     }
 
     fn least_looks(&self) -> u64 {

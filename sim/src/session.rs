@@ -72,9 +72,11 @@ fn load_once<T: Transport>(host: &mut Host<T>, image: &MemoryImage, progress: &m
     Ok(loaded)
 }
 
-/// Does the accelerator hold this image? It looks itself; if it does not, its weights are not valid from then on.
+/// Does the accelerator hold this image? One that says that it holds another one is left as it is. Else it looks itself; if
+/// a memory differs, its weights are not valid from then on.
 pub fn verify<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<()> {
     begin(host)?;
+    said(host, image)?;
     match host.first_wrong(image)? {
         Some(wrong) => Err(wrong.into()),
         None => host.wait_idle(flush_limit(&image.arch)),
@@ -84,18 +86,25 @@ pub fn verify<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<(
 /// Refuses an accelerator that does not hold this image, checked. One that says that it holds another one is left as it is.
 pub fn require<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<()> {
     begin(host)?;
-    let read = host.bus.read(&[map::STATUS, map::SCRATCH])?;
-    if read[0] & status::WEIGHTS_VALID == 0 {
+    if !said(host, image)? {
         return Err(HostError::NotLoaded);
     }
     let expected = image.identity();
-    if read[1] != 0 && read[1] != expected {
-        return Err(HostError::OtherModel { expected, found: format!("{:08x}", read[1]) });
-    }
     match host.first_wrong(image)? {
         Some(wrong) => Err(HostError::OtherModel { expected, found: format!("one whose {} differs", wrong.section) }),
         None => host.wait_idle(flush_limit(&image.arch)),
     }
+}
+
+/// Whether it says that its weights are valid; an error if it says that they are those of another image.
+fn said<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<bool> {
+    let read = host.bus.read(&[map::STATUS, map::SCRATCH])?;
+    let valid = read[0] & status::WEIGHTS_VALID != 0;
+    let expected = image.identity();
+    if valid && read[1] != 0 && read[1] != expected {
+        return Err(HostError::OtherModel { expected, found: format!("{:08x}", read[1]) });
+    }
+    Ok(valid)
 }
 
 /// The right accelerator, with nothing under way.

@@ -35,7 +35,7 @@ pub fn run(args: &LoadArgs) -> Result<ExitCode> {
                 term::line(format!("{}: holds {}, checked", args.port.name(), args.container.display()))?;
                 Ok(ExitCode::SUCCESS)
             }
-            Err(wrong @ HostError::SectionCrc { .. }) => {
+            Err(wrong @ (HostError::SectionCrc { .. } | HostError::OtherModel { .. })) => {
                 term::line(format!("{}: does not hold {}: {wrong}", args.port.name(), args.container.display()))?;
                 Ok(ExitCode::from(term::BAD))
             }
@@ -58,6 +58,7 @@ pub fn run(args: &LoadArgs) -> Result<ExitCode> {
             "known answer: {} carries none, so nothing was computed; `lacuna compress` of this version makes containers with one",
             args.container.display()
         )),
+        Verdict::OutOfReach => term::note("known answer: not asked for, as the streams are not among mapped registers"),
         Verdict::Wrong(at, found, expected) => {
             term::line(format!("known answer: output {at} is {found}, expected {expected}"))?;
             return Ok(ExitCode::from(term::BAD));

@@ -5,8 +5,9 @@ use crate::pipeline::recurrent::presented;
 use crate::port::PortArgs;
 use crate::sequences::{SequenceAnswers, SequenceJob};
 use crate::{staged, term};
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
 use lacuna_compress::inputs::save_npy;
+use lacuna_sim::host::Transport;
 use lacuna_sim::reference::error_percent;
 use lacuna_sim::session;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,12 @@ fn layers(port: &PortArgs, job: &Job, output: Option<&Path>) -> Result<ExitCode>
 
 fn sequences(port: &PortArgs, job: &SequenceJob, output: Option<&Path>) -> Result<ExitCode> {
     let mut host = port.open(job.model.arch())?;
+    if !host.bus.streams() {
+        bail!(
+            "{}: the streams of a recurrent network are not among mapped registers: another program must feed them, or a serial line",
+            port.name()
+        );
+    }
     session::require(&mut host, &job.model.image)?;
     let limit = session::step_limit(job.golden.entries());
     let mut answers = SequenceAnswers::default();

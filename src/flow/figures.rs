@@ -51,14 +51,10 @@ pub fn nextpnr(report: &Value) -> Result<Figures> {
     Ok(Figures { cells, fmax_mhz: Some(slowest), slack_ns: None })
 }
 
-/// Of Yosys's `stat -json`: cells of the flat design by type.
+/// Of Yosys's `stat -json`: cells of the whole design by type, flat or with its hierarchy.
 fn yosys(text: &str) -> Result<Figures> {
-    let report = super::yosys::parse(text)?;
-    let cells = report["modules"].as_object().into_iter().flatten();
-    let Some((_, top)) = cells.max_by_key(|(_, m)| m["num_cells"].as_u64()) else { bail!("Yosys counted no module") };
-    let by_type = top["num_cells_by_type"].as_object().into_iter().flatten();
-    let cells = by_type.filter_map(|(name, n)| Some((name.clone(), n.as_u64()?, None))).collect();
-    Ok(Figures { cells, fmax_mhz: None, slack_ns: None })
+    let cells = super::yosys::cells(&super::yosys::parse(text)?, super::TOP)?;
+    Ok(Figures { cells: cells.into_iter().map(|(name, used)| (name, used, None)).collect(), fmax_mhz: None, slack_ns: None })
 }
 
 /// Of Vivado's report_utilization and report_timing_summary.
@@ -124,6 +120,20 @@ mod tests {
         assert_eq!(figures(&ice40).area().unwrap(), [5, 5, 4, 0]);
         assert!(figures(&ecp5[..3]).area().unwrap_err().to_string().contains("MULT18X18D"));
         assert!(figures(&ice40[1..]).area().unwrap_err().to_string().contains("ICESTORM_LC"));
+    }
+
+    #[test]
+    fn yosys_counts_every_instance_of_a_module() {
+        let module = |cells: &[(&str, u64)]| serde_json::json!({"num_cells_by_type": cells.iter().cloned().collect::<std::collections::BTreeMap<_, _>>()});
+        let report = serde_json::json!({"modules": {
+            "\\top": module(&[("BUFG", 1), ("FDRE", 2), ("$paramod\\pe\\DEPTH=4", 3)]),
+            "$paramod\\pe\\DEPTH=4": module(&[("FDRE", 100), ("leaf", 2)]),
+            "\\leaf": module(&[("LUT6", 5)]),
+        }});
+        let figures = yosys(&report.to_string()).unwrap();
+        let cells: Vec<_> = figures.cells.iter().map(|(name, used, _)| (name.as_str(), *used)).collect();
+        assert_eq!(cells, [("BUFG", 1), ("FDRE", 302), ("LUT6", 30)]);
+        assert!(yosys(r#"{"modules": {}}"#).is_err());
     }
 
     #[test]

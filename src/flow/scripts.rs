@@ -32,11 +32,7 @@ fn synthesis(board: &Board, arch: &Arch, sources: &[String]) -> String {
                  synth_ice40 -dsp{spram} -top top -json design.json\n"
             )
         }
-        // Yosys knows no `xcu`; UltraScale and UltraScale+ have the same cells but for the RAM that is not used here
-        Flow::Vivado => {
-            let family = if board.description.device.family == "xc7" { "xc7" } else { "xcup" };
-            format!("synth_xilinx -family {family} -top top\n")
-        }
+        Flow::Vivado => format!("synth_xilinx -family {} -top top\n", board.description.device.family),
     };
     text + "tee -q -o stat.json stat -json\n"
 }

@@ -82,6 +82,28 @@ pub fn own(report: &Value, name: &str) -> Result<BTreeMap<String, [f64; 4]>> {
     Ok(found)
 }
 
+/// The cells below `name`, by type: what is no module of the report is a cell.
+pub fn cells(report: &Value, name: &str) -> Result<BTreeMap<String, u64>> {
+    let modules = modules(report)?;
+    let Some(top) = modules.keys().find(|found| plain(found) == name) else { bail!("Yosys counted no module {name}") };
+    let mut found = BTreeMap::new();
+    expand(&modules, top, 1, 0, &mut found)?;
+    Ok(found)
+}
+
+fn expand(modules: &Modules, name: &str, count: u64, depth: usize, found: &mut BTreeMap<String, u64>) -> Result<()> {
+    let Some(cells) = modules.get(name).filter(|_| depth < DEEPEST) else { bail!("Yosys counted no module {name}") };
+    for (cell, n) in cells {
+        let cell = cell.trim_start_matches('\\');
+        if modules.contains_key(cell) {
+            expand(modules, cell, count * n, depth + 1, found)?;
+        } else {
+            *found.entry(cell.to_string()).or_default() += count * n;
+        }
+    }
+    Ok(())
+}
+
 fn instances(modules: &Modules, name: &str, count: f64, depth: usize, found: &mut BTreeMap<String, [f64; 4]>) -> Result<()> {
     let Some(cells) = modules.get(name).filter(|_| depth < DEEPEST) else { bail!("Yosys counted no module {name}") };
     found.entry(plain(name).to_string()).or_default();

@@ -65,6 +65,8 @@ pub enum Verdict {
     Right,
     /// The container carries no test.
     Absent,
+    /// The streams of a recurrent network cannot be reached this way.
+    OutOfReach,
     /// The first output that differs: its number, found and expected value.
     Wrong(usize, i16, i16),
 }
@@ -80,6 +82,9 @@ pub fn check<T: Transport>(host: &mut Host<T>, model: &AnyModel) -> Result<Verdi
         }
         AnyModel::Recurrent(model) => {
             let Some(answer) = &model.answer else { return Ok(Verdict::Absent) };
+            if !host.bus.streams() {
+                return Ok(Verdict::OutOfReach);
+            }
             (steps(host, model, answer)?, answer)
         }
     };

@@ -2,7 +2,9 @@
 
 use super::project::Project;
 use super::recurrent;
-use lacuna_compress::files::{read_container, write_container};
+use lacuna_compress::files::{read_any_container, read_container, write_container};
+use lacuna_compress::spec::arch::FORMAT_VERSION;
+use lacuna_compress::spec::registers::{ARCH_HASH_HIGH, ARCH_HASH_LOW, ID, ID_VALUE, PES, VERSION};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
@@ -62,6 +64,7 @@ fn a_board_is_loaded_and_runs_over_its_line() {
     p.run(&run).did_it();
     let verified = p.run(&["load", "--port", "board", "--verify", "other.lacuna"]);
     assert!(verified.code == Some(1) && verified.stdout.contains("does not hold other.lacuna"), "{verified:?}");
+    p.run(&run).did_it();
     p.run(&["load", "--port", "board", "other.lacuna"]).did_it();
     p.run(&other).did_it();
 }
@@ -79,6 +82,20 @@ fn an_lstm_is_loaded_and_runs_over_the_line() {
     assert!(out.contains("equal to golden model at every output: all of 3 sequences"), "{out}");
     p.run(&["infer", "--container", "lstm.lacuna", "--inputs", "sequences.npy", "-o", "golden.npy"]).did_it();
     assert_eq!(p.read("out.npy"), p.read("golden.npy"));
+}
+
+#[test]
+fn the_streams_of_an_lstm_are_not_looked_for_among_mapped_registers() {
+    let p = recurrent::compressed();
+    let model = read_any_container(&p.path("lstm.lacuna")).unwrap();
+    let (arch, mut registers) = (model.arch(), vec![0; 1 << 21]);
+    let identity = [(ID, ID_VALUE), (VERSION, FORMAT_VERSION), (ARCH_HASH_LOW, arch.hash() as u32), (PES, arch.pes as u32)];
+    for (address, value) in identity.into_iter().chain([(ARCH_HASH_HIGH, (arch.hash() >> 32) as u32)]) {
+        registers[address as usize..][..4].copy_from_slice(&value.to_le_bytes());
+    }
+    p.write("registers", registers);
+    let run = ["run", "--port", "registers@0", "--container", "lstm.lacuna", "--inputs", "sequences.npy"];
+    p.refuses(&run, &["the streams of a recurrent network are not among mapped registers"]);
 }
 
 #[test]
@@ -116,6 +133,7 @@ fn what_cannot_be_loaded_says_why() {
     p.refuses(&["load", "--port", "board", "short.lacuna"], &["short.lacuna: container is cut short"]);
     p.refuses(&["load", "--port", "/dev/none", "net.lacuna"], &["/dev/none: there is no such device"]);
     p.refuses(&["load", "--port", "net.toml", "net.lacuna"], &["net.toml: ", "expected a serial port"]);
+    p.refuses(&["load", "--port", "net.toml@0x2", "net.lacuna"], &["net.toml: found an offset of 0x2, expected a multiple of 4"]);
     p.refuses(&["load", "--port", "net.toml@0x10", "net.lacuna"], &["net.toml: ", "expected at least 2097152 from 0x10 on"]);
     let _held = serialport::new(&port, 1_000_000).open_native().unwrap();
     p.refuses(&["load", "--port", "board", "net.lacuna"], &["board: the port is busy: another program has it open"]);

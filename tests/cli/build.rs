@@ -34,6 +34,22 @@ fn a_plan_is_complete_and_always_the_same() {
 }
 
 #[test]
+fn what_tools_made_of_another_design_does_not_stay() {
+    let p = Project::compressed();
+    let plan = |mhz: &str| {
+        p.run(&["build", "--board", "ulx3s", "-c", "net.toml", "-o", "out", "--plan", "--mhz", mhz]).did_it();
+    };
+    plan("50");
+    p.write("out/top.bit", b"of 50 MHz");
+    p.write("out/notes.txt", b"mine");
+    plan("50");
+    assert_eq!(p.read("out/top.bit"), b"of 50 MHz");
+    plan("40");
+    assert!(!p.path("out/top.bit").exists());
+    assert_eq!(p.read("out/notes.txt"), b"mine");
+}
+
+#[test]
 fn the_register_map_for_others_is_that_of_the_code() {
     let p = Project::compressed();
     p.run(&["build", "--board", "ulx3s", "-c", "net.toml", "-o", "out", "--plan"]).did_it();

@@ -53,7 +53,7 @@ registers! {
     VERSION         0x04 ReadOnly   "format version: meaning of image words and registers"
     ARCH_HASH_LOW   0x08 ReadOnly   "architecture hash, bits 31:0"
     ARCH_HASH_HIGH  0x0c ReadOnly   "architecture hash, bits 63:32"
-    SCRATCH         0x10 ReadWrite  "no effect; for testing the connection"
+    SCRATCH         0x10 ReadWrite  "the host's: no effect; Lacuna keeps the identity of the loaded image there (0: unknown)"
     CONTROL         0x14 Command    "bit 0 start, bit 1 abort, bit 2 check the next section, bit 3 restart checking; ESE: start lets steps run until bit 4 stop, or bit 1 abort, which drops what is under way and clears every state"
     STATUS          0x18 ReadOnly   "bit 0 busy, bit 1 weights_valid, bit 2 done since the last start, bit 3 an error bit is set, bit 4 computing, bit 5 checking, bit 8 result lies in buffer B; ESE: busy and computing while steps may begin or one is under way, done: a step has ended since the last start"
     ERRORS          0x1c ClearOnes  "bit 0 memory or configuration access while busy, bit 1 start without valid weights, bit 2 start or check while busy, bit 3 section CRC differs, bit 4 section length is zero or beyond the memory, bit 5 access beyond a memory; ESE: bit 6 a vector ended short, bit 7 a vector ended long, bit 8 TDEST names no channel"
