@@ -20,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix;
 
+use crate::coverage::Coverage;
 use crate::verilate::{Error, Library, Port, Result};
 
 mod plain;
@@ -98,7 +99,7 @@ struct Stream {
 }
 
 extern "C" {
-    /// Keeps the tracer in the executable (compat/runtime.cpp).
+    /// Keeps tracer and coverage in the executable (compat/runtime.cpp).
     fn lacuna_runtime_anchor(make: bool);
 }
 
@@ -107,6 +108,7 @@ pub struct Dut {
     handle: NonNull<Model>,
     core: Core,
     trace: Option<unsafe extern "C" fn(Handle, *const c_char) -> i32>,
+    coverage: Option<unsafe extern "C" fn(Handle, *const c_char) -> i32>,
     axi: Option<Axi>,
     stream: Option<Stream>,
     limit: u64,
@@ -176,6 +178,7 @@ impl Dut {
             wait: function!(b"lacuna_wait"),
         };
         let trace = if library.trace { Some(function!(b"lacuna_trace")) } else { None };
+        let coverage = if library.coverage { Some(function!(b"lacuna_coverage")) } else { None };
         let axi = match &library.axi_lite {
             None => None,
             Some(prefix) => Some(Axi {
@@ -214,6 +217,7 @@ impl Dut {
             handle,
             core,
             trace,
+            coverage,
             axi,
             stream,
             limit: 10_000,
@@ -322,6 +326,21 @@ impl Dut {
             _ if self.message().is_empty() => Err(wrong("cannot be written".into())),
             status => self.check(status),
         }
+    }
+
+    /// What was reached since the last call, or the start; None if the model was not built to count it. Bits of registers
+    /// that leave their initial value count too.
+    pub fn coverage(&mut self) -> Result<Option<Coverage>> {
+        let Some(write) = self.coverage else { return Ok(None) };
+        let unwritten = |path: &Path, source| Error::Io { path: path.to_path_buf(), source };
+        let file = tempfile::NamedTempFile::new().map_err(|e| unwritten(&std::env::temp_dir(), e))?;
+        let path = file.path();
+        let text = CString::new(path.as_os_str().as_bytes()).map_err(|e| unwritten(path, e.into()))?;
+        // SAFETY: the handle is live and `text` a string.
+        self.check(unsafe { write(self.handle.as_ptr(), text.as_ptr()) })?;
+        let found = std::fs::read(path).map_err(|e| unwritten(path, e))?;
+        let wrong = |message| Error::Load { path: path.to_path_buf(), message };
+        Ok(Some(Coverage::parse(&String::from_utf8_lossy(&found)).map_err(wrong)?))
     }
 
     /// Completes and closes the VCD file, if one is open. Dropping the `Dut` does so too.

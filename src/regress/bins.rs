@@ -2,7 +2,7 @@
 
 use super::configuration::{word, Configuration, Lstms, Network, Pattern, Run};
 use lacuna_compress::model::{Candidate, Conv};
-use lacuna_compress::spec::WeightForm;
+use lacuna_compress::spec::{Arch, WeightForm};
 use lacuna_sim::golden::Golden;
 use lacuna_sim::perf_ese::EseTiming;
 use lacuna_sim::recurrent::{RecurrentVerdict, Sequence};
@@ -74,23 +74,17 @@ impl Bins {
         other.0.iter().for_each(|(bin, count)| *self.0.entry(bin.clone()).or_default() += count);
     }
 
-    /// Reached, and all.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.0.len(), COVERPOINTS.iter().map(|(_, bins)| bins.len()).sum())
-    }
-
-    /// What was not reached.
-    pub fn holes(&self) -> Vec<String> {
+    /// What was not reached, in the order of the table.
+    pub fn holes(&self, reachable: &BTreeSet<String>) -> Vec<String> {
         let all = COVERPOINTS.iter().flat_map(|(point, bins)| bins.iter().map(move |bin| format!("{point}:{bin}")));
-        all.filter(|bin| !self.0.contains_key(bin)).collect()
+        all.filter(|bin| reachable.contains(bin) && !self.0.contains_key(bin)).collect()
     }
 
     /// What the accelerator is.
-    pub fn configuration(&mut self, c: &Configuration) {
-        let a = &c.accelerator;
+    pub fn accelerator(&mut self, a: &Arch) {
         self.hit(
             "datapath",
-            if c.ese() {
+            if a.ese.is_some() {
                 "ese"
             } else if a.conv {
                 "eie_conv"
@@ -123,10 +117,15 @@ impl Bins {
         );
         self.hit("run_bits", up_to(a.run_bits, &["2", "3", "4"], "more"));
         self.hit("entries_per_word", &a.entries_per_word.to_string());
-        self.hit("door", &word(&c.door));
         if let Some(ese) = &a.ese {
             self.hit("channels", up_to(ese.channels, &["1", "2"], "more"));
         }
+    }
+
+    /// What the accelerator and its networks are.
+    pub fn configuration(&mut self, c: &Configuration) {
+        self.accelerator(&c.accelerator);
+        self.hit("door", &word(&c.door));
         for network in &c.networks {
             match network {
                 Network::Layers(n) => {
@@ -322,6 +321,7 @@ fn up_to(number: usize, bins: &[&'static str], more: &'static str) -> &'static s
 mod tests {
     use super::*;
     use crate::regress::draw::Draw;
+    use crate::regress::reach::reachable;
     use std::path::Path;
 
     #[derive(Deserialize)]
@@ -402,7 +402,7 @@ mod tests {
         let drawn: BTreeSet<&str> = bins.0.keys().filter_map(|bin| bin.split(':').next()).collect();
         // what the image of a run is depends on the runs before it
         let holes: Vec<String> =
-            bins.holes().into_iter().filter(|hole| hole.split(':').next().is_some_and(|p| drawn.contains(p) && p != "image")).collect();
+            bins.holes(&reachable(&[])).into_iter().filter(|hole| hole.split(':').next().is_some_and(|p| drawn.contains(p) && p != "image")).collect();
         assert!(holes.is_empty(), "{holes:?}");
         assert!(drawn.len() >= 25, "{drawn:?}");
     }

@@ -165,9 +165,9 @@ fn accelerator(rng: &mut ChaCha8Rng, ese: bool, conv: bool) -> Arch {
 
 /// How large networks may be. What an accelerator's memories hold depends on the weights too, so that draws become smaller
 /// until one fits.
-struct Room {
+pub struct Room {
     columns: usize,
-    rows: usize,
+    pub rows: usize,
     layers: usize,
     inputs: usize,
     outputs: usize,
@@ -176,11 +176,13 @@ struct Room {
 }
 
 impl Room {
-    fn new(arch: &Arch, fixed: bool, attempt: usize) -> Room {
+    pub fn new(arch: &Arch, fixed: bool, attempt: usize) -> Room {
         let divisor = 1 + attempt / 4;
         let mut room = Room { columns: 90, rows: 70, layers: 3, inputs: 24, outputs: 18, map: 10 };
         if fixed {
             let ese = arch.ese.as_ref();
+            // runs of zeros that take two paddings in every PE
+            room.rows = room.rows.max(arch.pes * ((2 << arch.run_bits.min(4)) + 2));
             room.columns = room.columns.min(arch.max_columns());
             room.rows = room.rows.min(arch.max_rows());
             room.layers = room.layers.min(arch.max_layers);
@@ -283,6 +285,15 @@ fn lstms(rng: &mut ChaCha8Rng, room: &Room) -> Lstms {
     Lstms { inputs, hold, reach: pick(rng, &[0.5, 2.0, 8.0]), bias: pick(rng, &[0.2, 2.0, 7.0]), lstm, layers }
 }
 
+/// What breaks off runs of a datapath.
+pub fn breaks(ese: bool) -> &'static [Break] {
+    if ese {
+        &[Break::Reset, Break::Stop]
+    } else {
+        &[Break::Reset, Break::Abort, Break::Write]
+    }
+}
+
 fn run(rng: &mut ChaCha8Rng, network: usize, ese: bool) -> Run {
     let input = match rng.random_range(0..10) {
         0 => Input::Zero,
@@ -296,8 +307,7 @@ fn run(rng: &mut ChaCha8Rng, network: usize, ese: bool) -> Run {
     let (bus_stalls, streams) = (stalls(true), stalls(ese) > 0);
     // half of ESE's runs have no stalls on the streams, so that their cycles count
     let (input_stalls, output_stalls) = if streams { (stalls(ese), stalls(ese)) } else { (0, 0) };
-    let breaks: &[Break] = if ese { &[Break::Reset, Break::Stop] } else { &[Break::Reset, Break::Abort, Break::Write] };
-    let disturbance = rng.random_bool(0.34).then(|| Disturbance { what: pick(rng, breaks), at: rng.random_range(0..=1000) });
+    let disturbance = rng.random_bool(0.34).then(|| Disturbance { what: pick(rng, breaks(ese)), at: rng.random_range(0..=1000) });
     let vectors = if ese { pick(rng, &[1, 2, 3, 5, 8]) } else { rng.random_range(1..=3) };
     let (states, uneven) = (ese && rng.random_bool(0.3), ese && rng.random_bool(0.4));
     let seed = rng.random_range(0..1u64 << 53);

@@ -9,6 +9,7 @@
 pub mod bins;
 pub mod chance;
 pub mod configuration;
+pub mod coverage;
 pub mod draw;
 pub mod engine;
 pub mod failure;
@@ -17,6 +18,7 @@ pub mod layers;
 pub mod merge;
 pub mod named;
 pub mod plan;
+pub mod reach;
 pub mod recurrent;
 pub mod regression;
 pub mod report;

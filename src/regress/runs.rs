@@ -8,6 +8,7 @@ use super::layers::{input, INPUT};
 use super::session::{for_golden, protocol};
 use lacuna_compress::manifest::{Model, RecurrentModel};
 use lacuna_compress::spec::registers::{self as map, control, errors};
+use lacuna_sim::coverage::Coverage;
 use lacuna_sim::dut::{AxiWrite, Response};
 use lacuna_sim::golden::{Golden, Recurrent};
 use lacuna_sim::host::{error_names, Transport};
@@ -51,6 +52,10 @@ impl LayerRuns {
         self.judge()
     }
 
+    pub fn coverage(&mut self) -> Result<Option<Coverage>, Finding> {
+        self.simulator.host.bus.0.coverage().map_err(protocol)
+    }
+
     fn judge(&mut self) -> Result<(), Finding> {
         if let Some(image) = for_golden(&self.model.image, self.fault) {
             self.simulator.judge_by(Golden::new(&image).map_err(protocol)?);
@@ -73,6 +78,7 @@ impl LayerRuns {
             let verdict = self.simulator.verify(&input).map_err(protocol)?;
             bins.layers(self.simulator.golden(), &input, &verdict);
             ran.cycles += verdict.run.cycles;
+            ran.bound += self.simulator.network().time(&verdict.golden).total.bound(self.model.arch().pes);
             let at = |text: String| format!("run {number}, input {vector}: {text}");
             if let Some(mismatch) = &verdict.mismatch {
                 ran.finding = Some(Finding::new(Kind::Results, at(mismatch.to_string())));
@@ -165,6 +171,10 @@ impl<'a> StepRuns<'a> {
         self.judge()
     }
 
+    pub fn coverage(&mut self) -> Result<Option<Coverage>, Finding> {
+        self.simulator.host.bus.0.coverage().map_err(protocol)
+    }
+
     fn judge(&mut self) -> Result<(), Finding> {
         if let Some(image) = for_golden(&self.model.image, self.fault) {
             self.simulator.judge_by(Recurrent::new(&image).map_err(protocol)?);
@@ -205,6 +215,7 @@ impl<'a> StepRuns<'a> {
             let cycle_model = EseNetwork::new(self.simulator.golden());
             let (mut one, all) = (cycle_model.run_all(1), cycle_model.run_all(run.vectors));
             ran.cycles = all.ends.last().copied().unwrap_or(0);
+            ran.bound = cycle_model.bound() * run.vectors as u64;
             if self.fault == Some(Fault::CycleModel) {
                 one.completes.iter_mut().for_each(|cycle| *cycle += 1);
             }
