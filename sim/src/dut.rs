@@ -20,7 +20,7 @@ use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix;
 
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Kind};
 use crate::verilate::{Error, Library, Port, Result};
 
 mod plain;
@@ -111,6 +111,8 @@ pub struct Dut {
     coverage: Option<unsafe extern "C" fn(Handle, *const c_char) -> i32>,
     axi: Option<Axi>,
     stream: Option<Stream>,
+    /// What was reached before counting began and would not be again.
+    ahead: Coverage,
     limit: u64,
     top: String,
     ports: Vec<Port>,
@@ -220,6 +222,7 @@ impl Dut {
             coverage,
             axi,
             stream,
+            ahead: Coverage::default(),
             limit: 10_000,
             top: library.top.clone(),
             ports: library.ports.clone(),
@@ -328,8 +331,16 @@ impl Dut {
         }
     }
 
-    /// What was reached since the last call, or the start; None if the model was not built to count it. Bits of registers
-    /// that leave their initial value count too.
+    /// Begins to count here what is reached, behind the reset: what registers do on their way out of random bits says nothing.
+    /// Blocks without a condition, of which some are evaluated at time 0 only, stay.
+    pub fn coverage_from_here(&mut self) -> Result<()> {
+        if let Some(before) = self.coverage()? {
+            self.ahead.0.extend(before.0.into_iter().filter(|(point, _)| point.kind == Kind::Line && point.what == "block"));
+        }
+        Ok(())
+    }
+
+    /// What was reached since the last call, or the start; None if the model was not built to count it.
     pub fn coverage(&mut self) -> Result<Option<Coverage>> {
         let Some(write) = self.coverage else { return Ok(None) };
         let unwritten = |path: &Path, source| Error::Io { path: path.to_path_buf(), source };
@@ -340,7 +351,9 @@ impl Dut {
         self.check(unsafe { write(self.handle.as_ptr(), text.as_ptr()) })?;
         let found = std::fs::read(path).map_err(|e| unwritten(path, e))?;
         let wrong = |message| Error::Load { path: path.to_path_buf(), message };
-        Ok(Some(Coverage::parse(&String::from_utf8_lossy(&found)).map_err(wrong)?))
+        let mut coverage = Coverage::parse(&String::from_utf8_lossy(&found)).map_err(wrong)?;
+        coverage.add(&std::mem::take(&mut self.ahead));
+        Ok(Some(coverage))
     }
 
     /// Completes and closes the VCD file, if one is open. Dropping the `Dut` does so too.

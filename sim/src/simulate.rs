@@ -64,7 +64,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { door: Door::Axi, seed: 1, trace: None, coverage: false, cache: verilate::default_cache(), stalls_percent: 0, optimize: Optimize::Quick }
+        Options {
+            door: Door::Axi,
+            seed: 1,
+            trace: None,
+            coverage: false,
+            cache: verilate::default_cache(),
+            stalls_percent: 0,
+            optimize: Optimize::Quick,
+        }
     }
 }
 
@@ -194,8 +202,7 @@ pub(crate) fn reset_host(image: &MemoryImage, library: &verilate::Library, optio
         host.bus.0.axi_stalls(options.seed, options.stalls_percent)?;
     }
     host.bus.0.reset(2)?;
-    // what registers do on their way out of random bits says nothing
-    host.bus.0.coverage()?;
+    host.bus.0.coverage_from_here()?;
     host.wait_idle(flush_limit(arch))?;
     host.identify()?;
     Ok(host)

@@ -50,8 +50,7 @@ const VERILATOR_FLAGS: [&str; 13] = [
 ];
 /// Modules stay modules: their instances then share the code that counts, which would else be half of the model.
 const COVERAGE_FLAGS: [&str; 3] = ["--coverage-line", "--coverage-toggle", "-fno-inline"];
-const CXX_FLAGS: [&str; 7] =
-    ["-std=gnu++17", "-O1", "-fPIC", "-w", "-fvisibility=hidden", "-fno-semantic-interposition", "-DVM_SC=0"];
+const CXX_FLAGS: [&str; 7] = ["-std=gnu++17", "-O1", "-fPIC", "-w", "-fvisibility=hidden", "-fno-semantic-interposition", "-DVM_SC=0"];
 
 /// What can go wrong between Verilog text and a running model.
 #[derive(Debug, thiserror::Error)]

@@ -26,6 +26,7 @@ pub const COVERPOINTS: &[(&str, &[&str])] = &[
     ("bus_stalls", &["none", "some", "half", "most"]),
     ("input_stalls", &["none", "some", "half", "most"]),
     ("output_stalls", &["none", "some", "half", "most"]),
+    ("visit", &["without", "with"]),
     ("break", &["none", "reset", "abort", "write", "stop"]),
     ("break_at", &["begin", "middle", "end"]),
     // of layers
@@ -192,6 +193,7 @@ impl Bins {
                 },
             );
         }
+        self.hit("visit", if run.visit { "with" } else { "without" });
         match &run.disturbance {
             None => self.hit("break", "none"),
             Some(d) => {
@@ -401,8 +403,11 @@ mod tests {
         }
         let drawn: BTreeSet<&str> = bins.0.keys().filter_map(|bin| bin.split(':').next()).collect();
         // what the image of a run is depends on the runs before it
-        let holes: Vec<String> =
-            bins.holes(&reachable(&[])).into_iter().filter(|hole| hole.split(':').next().is_some_and(|p| drawn.contains(p) && p != "image")).collect();
+        let holes: Vec<String> = bins
+            .holes(&reachable(&[]))
+            .into_iter()
+            .filter(|hole| hole.split(':').next().is_some_and(|p| drawn.contains(p) && p != "image"))
+            .collect();
         assert!(holes.is_empty(), "{holes:?}");
         assert!(drawn.len() >= 25, "{drawn:?}");
     }

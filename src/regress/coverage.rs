@@ -236,8 +236,7 @@ pub struct Judged {
 
 impl Judged {
     pub fn new(accelerator: &str, counts: &Counts, waivers: &[Waiver]) -> Judged {
-        let mut judged =
-            Judged { accelerator: accelerator.to_string(), configurations: counts.configurations.len(), ..Judged::default() };
+        let mut judged = Judged { accelerator: accelerator.to_string(), configurations: counts.configurations.len(), ..Judged::default() };
         for (point, count) in &counts.points().0 {
             let module = counts.modules.get(&point.module);
             let text = module.and_then(|m| m.text.get(&point.line)).map(String::as_str).unwrap_or_default();

@@ -3,9 +3,9 @@
 //! Number and seed determine a configuration. Half of the configurations are of each datapath, half of EIE's have
 //! convolutions. A matrix is random with probability 0.4, and each of the other [`Pattern`]s with 0.075; a run has zero
 //! inputs, only a last one, only the most negative, or only extremes with 0.1 each; each handshake stalls in half of the
-//! runs; a third of the runs are broken off first.
+//! runs; a third of the runs are broken off first, and the host visits before a fifth of them.
 
-use super::chance::{of_configuration, pick};
+use super::chance::{of_configuration, of_place, pick};
 use super::configuration::*;
 use super::layers::{self, For};
 use super::recurrent;
@@ -18,6 +18,8 @@ use rand_chacha::ChaCha8Rng;
 
 /// Runs of a configuration: the first network, another one, and the first again.
 pub const RUNS: usize = 3;
+/// Number of the stream of random numbers that decides about visits of the host.
+const VISIT: u32 = 1 << 19;
 /// Draws that may not fit their accelerator until it is given up.
 const ATTEMPTS: usize = 200;
 
@@ -311,5 +313,6 @@ fn run(rng: &mut ChaCha8Rng, network: usize, ese: bool) -> Run {
     let vectors = if ese { pick(rng, &[1, 2, 3, 5, 8]) } else { rng.random_range(1..=3) };
     let (states, uneven) = (ese && rng.random_bool(0.3), ese && rng.random_bool(0.4));
     let seed = rng.random_range(0..1u64 << 53);
-    Run { seed, network, input, vectors, bus_stalls, input_stalls, output_stalls, disturbance, states, uneven }
+    let visit = of_place(seed, VISIT, 0, 0).random_bool(0.2);
+    Run { seed, visit, network, input, vectors, bus_stalls, input_stalls, output_stalls, disturbance, states, uneven }
 }

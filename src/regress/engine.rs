@@ -154,7 +154,8 @@ impl Engine {
             door: if c.door == DoorKind::Axi { Door::Axi } else { Door::Preload },
             seed: c.seed,
             trace: trace.map(Path::to_path_buf),
-            coverage: self.coverage,
+            // preloaded memories differ in what runs before time 0 only
+            coverage: self.coverage && c.door == DoorKind::Axi,
             cache: default_cache(),
             stalls_percent: 0,
             optimize: Optimize::Draft,

@@ -44,7 +44,8 @@ pub fn merge(folders: &[PathBuf]) -> Result<Merged> {
         shards.insert(number, (folder, plan));
     }
     let Some((_, settings, of)) = first else { bail!("there is no folder to merge") };
-    let mut merged = Merged { plan: Plan { settings, configurations: vec![] }, records: Records::default(), missing: vec![], coverage: vec![] };
+    let mut merged =
+        Merged { plan: Plan { settings, configurations: vec![] }, records: Records::default(), missing: vec![], coverage: vec![] };
     for arch in merged.plan.settings.accelerators.iter().filter(|_| merged.plan.settings.coverage) {
         let mut all = Counts::default();
         for (folder, _) in shards.values() {

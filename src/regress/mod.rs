@@ -25,3 +25,4 @@ pub mod report;
 pub mod runs;
 pub mod session;
 pub mod shrink;
+pub mod visit;

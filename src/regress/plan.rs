@@ -72,7 +72,16 @@ pub const FILE: &str = "plan.json";
 impl Settings {
     /// So many runs of drawn accelerators, whole.
     pub fn drawn(seed: u64, runs: usize) -> Settings {
-        Settings { version: env!("CARGO_PKG_VERSION").into(), seed, runs, filter: None, shard: None, fault: None, coverage: false, accelerators: vec![] }
+        Settings {
+            version: env!("CARGO_PKG_VERSION").into(),
+            seed,
+            runs,
+            filter: None,
+            shard: None,
+            fault: None,
+            coverage: false,
+            accelerators: vec![],
+        }
     }
 
     /// In the words of the command's flags.

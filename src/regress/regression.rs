@@ -98,15 +98,15 @@ impl One<'_> {
                 first = Some((0, finding));
             }
             Ok(mut bench) => {
-                let mut reached = Coverage::default();
+                let mut reached: Option<Coverage> = None;
                 self.engine.run(c, &mut bench, |number, ran| {
-                    ran.coverage.iter().for_each(|coverage| reached.add(coverage));
+                    ran.coverage.iter().for_each(|coverage| reached.get_or_insert_default().add(coverage));
                     if let Some(finding) = &ran.finding {
                         first.get_or_insert((number, finding.clone()));
                     }
                     self.note(c, number, RunResult { finding: ran.finding, cycles: ran.cycles, bound: ran.bound, bins: ran.bins })
                 })?;
-                if self.engine.coverage {
+                if let Some(reached) = reached {
                     // one at a time, like the journal; before the end is noted, so that a kill between both loses nothing
                     let _one = self.locked();
                     Counts::of(&c.name, &reached, &bench.design).add_to(self.regression.folder, &c.accelerator)?;

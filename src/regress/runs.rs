@@ -6,6 +6,7 @@ use super::configuration::{Break, Configuration, Disturbance, Lstms, Run};
 use super::engine::{Fault, Finding, Kind, Ran};
 use super::layers::{input, INPUT};
 use super::session::{for_golden, protocol};
+use super::visit;
 use lacuna_compress::manifest::{Model, RecurrentModel};
 use lacuna_compress::spec::registers::{self as map, control, errors};
 use lacuna_sim::coverage::Coverage;
@@ -65,6 +66,12 @@ impl LayerRuns {
 
     pub fn run(&mut self, run: &Run, number: usize, bins: &mut Bins) -> Result<Ran, Finding> {
         let seed = run.seed;
+        if run.visit {
+            self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
+            visit::host(&mut self.simulator.host, seed)?;
+            self.simulator.load().map_err(protocol)?;
+            visit::interrupt(&mut self.simulator.host)?;
+        }
         self.simulator.host.bus.0.axi_stalls(seed, run.bus_stalls).map_err(protocol)?;
         let mut ran = Ran::default();
         for vector in 0..run.vectors {
@@ -190,6 +197,9 @@ impl<'a> StepRuns<'a> {
             (0..run.vectors).map(|step| input(run.input, seed, channel << 16 | step, spec.inputs)).collect()
         };
         let vectors: Vec<Vec<Vec<i16>>> = (0..channels).map(of_channel).collect();
+        if run.visit {
+            self.visit(seed)?;
+        }
         self.simulator.host.bus.0.axi_stalls(seed, run.bus_stalls).map_err(protocol)?;
         self.simulator.set_stalls(seed, run.input_stalls, run.output_stalls).map_err(protocol)?;
         if let Some(disturbance) = &run.disturbance {
@@ -230,6 +240,17 @@ impl<'a> StepRuns<'a> {
             ran.finding = unexpected(&format!("run {number}"), found, 0);
         }
         Ok(ran)
+    }
+
+    fn visit(&mut self, seed: u64) -> Result<(), Finding> {
+        let s = &mut self.simulator;
+        s.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
+        visit::host(&mut s.host, seed)?;
+        s.load(&self.model).map_err(protocol)?;
+        let limit = s.limit(2);
+        visit::streams(s, limit)?;
+        visit::interrupt(&mut s.host)?;
+        self.judge()
     }
 
     /// Starts, and breaks off: a reset drops everything, a stop lets the step under way end.

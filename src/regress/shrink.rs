@@ -88,6 +88,7 @@ fn on_the_same_hardware(c: &Configuration, run: usize) -> Vec<Configuration> {
     with(&|c| c.door = DoorKind::Preload);
     for r in 0..c.runs.len() {
         with(&|c| c.runs[r].disturbance = None);
+        with(&|c| c.runs[r].visit = false);
         with(&|c| (c.runs[r].bus_stalls, c.runs[r].input_stalls, c.runs[r].output_stalls) = (0, 0, 0));
         with(&|c| c.runs[r].bus_stalls = 0);
         with(&|c| c.runs[r].input_stalls = 0);

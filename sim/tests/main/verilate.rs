@@ -510,7 +510,7 @@ fn coverage_tells_lines_that_ran_and_bits_that_changed_from_others() {
     assert!(Dut::new(&cached(&counter()), 1).unwrap().coverage().unwrap().is_none(), "not built for it");
     let mut dut = Dut::new(&cached(&build), 1).unwrap();
     dut.step(1).unwrap();
-    dut.coverage().unwrap();
+    dut.coverage_from_here().unwrap();
     let mut found = |up: u64, cycles: u64| {
         dut.set("up", up).unwrap();
         dut.step(cycles).unwrap();
@@ -523,7 +523,10 @@ fn coverage_tells_lines_that_ran_and_bits_that_changed_from_others() {
     };
     let counting = found(1, 5);
     // 0 to 5: bit 0 changes each time, bit 1 at 2 and 4, bit 2 at 4
-    assert_eq!(["if", "else", "count[0]", "count[1]", "count[2]", "count[3]", "up"].map(|what| count(&counting, what)), [5, 0, 5, 2, 1, 0, 1]);
+    assert_eq!(
+        ["if", "else", "count[0]", "count[1]", "count[2]", "count[3]", "up"].map(|what| count(&counting, what)),
+        [5, 0, 5, 2, 1, 0, 1]
+    );
     let cleared = found(0, 2);
     assert_eq!(["if", "else", "count[0]", "count[1]", "count[2]"].map(|what| count(&cleared, what)), [0, 2, 1, 0, 1], "counted anew");
     let mut both = counting.clone();
