@@ -270,7 +270,7 @@ mod running {
             (false, _) => format!("FAILED: {} of {}", grouped(summary.failures.len()), term::count(summary.runs(), "run")),
         };
         term::line(verdict)?;
-        term::note(format!("wrote {}/results.json and junit.xml", folder.display()));
+        term::note(format!("wrote {}/report.html, results.json and junit.xml", folder.display()));
         Ok(if summary.passed { ExitCode::SUCCESS } else { ExitCode::from(term::BAD) })
     }
 

@@ -324,36 +324,8 @@ mod tests {
     use super::*;
     use crate::regress::draw::Draw;
     use crate::regress::reach::reachable;
+    use crate::regress::testplan::Testplan;
     use std::path::Path;
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Testplan {
-        testpoint: Vec<Testpoint>,
-        coverpoint: Vec<Coverpoint>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Testpoint {
-        name: String,
-        stimulus: String,
-        check: String,
-        stage: crate::regress::named::Stage,
-        tests: Vec<String>,
-        coverpoints: Vec<String>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Coverpoint {
-        name: String,
-        bins: Vec<String>,
-    }
-
-    fn testplan() -> Testplan {
-        toml::from_str(include_str!("../../tests/testplan.toml")).unwrap()
-    }
 
     /// Names of the functions behind `#[test]` in all sources.
     fn tests_of(folder: &Path, found: &mut BTreeSet<String>) {
@@ -372,7 +344,7 @@ mod tests {
 
     #[test]
     fn every_testpoint_names_tests_that_exist_and_coverpoints_that_are_sampled() {
-        let plan = testplan();
+        let plan = Testplan::of_project().unwrap();
         let mut tests = BTreeSet::new();
         tests_of(Path::new(env!("CARGO_MANIFEST_DIR")), &mut tests);
         let mut used = BTreeSet::new();

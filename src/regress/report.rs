@@ -5,6 +5,7 @@ use super::coverage::{waivers, Counts, Judged};
 use super::engine::{Finding, Kind, Times};
 use super::journal::{Record, Records};
 use super::named;
+use super::page;
 use super::plan::{Plan, Settings};
 use super::reach::reachable;
 use anyhow::Result;
@@ -130,10 +131,11 @@ impl Summary {
         self.datapaths.iter().map(|d| d.runs).sum()
     }
 
-    /// Writes both files into a folder.
+    /// Writes all files into a folder.
     pub fn write(&self, folder: &Path, plan: &Plan, records: &Records) -> Result<()> {
         write_whole(&folder.join(JSON), (serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
-        Ok(write_whole(&folder.join(JUNIT), junit(plan, records).to_string()?.as_bytes())?)
+        write_whole(&folder.join(JUNIT), junit(plan, records).to_string()?.as_bytes())?;
+        Ok(write_whole(&folder.join(page::FILE), page::page(self, plan, records)?.as_bytes())?)
     }
 }
 

@@ -5,6 +5,7 @@ use super::chance::of_place;
 use super::engine::{Finding, Kind};
 use super::session::protocol;
 use lacuna_compress::spec::image::Words;
+use lacuna_compress::spec::layout::sections;
 use lacuna_compress::spec::registers::{self as map, control, errors, registers, status, Access};
 use lacuna_compress::spec::{Arch, MemoryKind};
 use lacuna_sim::dut::{AxiWrite, Response, StreamBeat};
@@ -15,6 +16,8 @@ use rand::RngExt;
 
 /// Number of the stream of random words, behind those of networks and inputs.
 const WORDS: u32 = 1 << 30;
+/// Steps that no output buffer holds.
+const STEPS: usize = 5;
 /// Cycles after which a check is over.
 const CHECKED: u64 = 1 << 22;
 
@@ -162,13 +165,18 @@ impl Visit<'_> {
             self.idle()?;
             self.errors(what, expected)?;
         }
-        // a long section, so that both meet it; whether they do depends on its length
-        self.write(map::SECTION_WORDS, MemoryKind::Layers.depth(&self.arch) as u32, Response::Okay)?;
-        for (address, data) in [(map::CONTROL, control::CHECK), (map::CONTROL, control::START), (map::WINDOW, 0)] {
+        // a long section, so that all of these meet it; whether they do depends on its length
+        let longest = sections(&self.arch).first().map_or(1, |section| section.kind().depth(&self.arch));
+        self.write(map::SECTION_WORDS, longest as u32, Response::Okay)?;
+        let commands = [control::CHECK, control::START, control::CHECK].map(|command| (map::CONTROL, command));
+        let meanwhile = [(map::WINDOW, 0), (map::SECTION_CRC, 0), (map::CONTROL, control::RESTART_CHECK), (map::CONTROL, control::ABORT)];
+        for (address, data) in commands.into_iter().chain(meanwhile) {
             self.host.bus.0.axi_write(address, data).map_err(protocol)?;
         }
         self.idle()?;
-        self.host.take_errors().map_err(protocol)?;
+        let found = self.host.take_errors().map_err(protocol)?;
+        let possible = errors::BUSY_ACCESS | errors::COMMAND_BUSY | errors::CRC | errors::START_UNCHECKED;
+        same("errors that cannot be, during a check", error_names(found & !possible), error_names(0))?;
         self.host.bus.0.axi_write(map::CONTROL, control::START).map_err(protocol)?;
         self.errors("a start without weights", errors::START_UNCHECKED)?;
         self.write(map::CONTROL, control::RESTART_CHECK, Response::Okay)
@@ -197,9 +205,26 @@ pub fn streams(s: &mut RecurrentSimulator, limit: u64) -> Judged {
         bad |= if expected == 0 { 0 } else { channel };
     }
     same("channels of bad vectors", s.host.take_bad_vectors().map_err(protocol)?, bad)?;
+    // nobody takes outputs, until steps wait for room
+    s.host.bus.0.stream_hold(false, true).map_err(protocol)?;
+    for channel in (0..STEPS).flat_map(|_| 0..channels) {
+        s.host.bus.0.stream_send(&beats(channel, inputs)).map_err(protocol)?;
+    }
     s.host.start().map_err(protocol)?;
-    s.host.bus.0.step(20).map_err(protocol)?;
+    s.host.bus.0.step(limit).map_err(protocol)?;
+    let waited = s.host.stream_counters().map_err(protocol)?.stall_output;
+    same("cycles in which results waited for room", waited > 0, true)?;
+    s.host.bus.0.stream_hold(false, false).map_err(protocol)?;
     s.host.abort(limit).map_err(protocol)?;
+    // a vector that an abort cuts in two
+    let mut cut = beats(0, inputs);
+    let rest = cut.split_off(inputs / 2);
+    s.host.bus.0.stream_clear().map_err(protocol)?;
+    s.host.bus.0.stream_send(&cut).map_err(protocol)?;
+    s.host.bus.0.stream_run(0, 0, limit).map_err(protocol)?;
+    s.host.abort(limit).map_err(protocol)?;
+    s.host.bus.0.stream_send(&rest).map_err(protocol)?;
+    s.host.bus.0.stream_run(0, 0, limit).map_err(protocol)?;
     s.host.clear_state((1 << channels) - 1).map_err(protocol)?;
     s.host.wait_idle(limit).map_err(protocol)?;
     s.reset().map_err(protocol)
