@@ -58,7 +58,7 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     let staged = Staged::new(&args.output)?;
     let design = lacuna_hdl::generate(&arch)?;
     for module in &design.modules {
-        staged.write(&format!("{}.v", module.name), &module.text)?;
+        staged.write(&module.file_name(), &module.text)?;
     }
     staged.write(LIST, &list(&design, &arch, args.preload))?;
     if args.preload {

@@ -166,7 +166,7 @@ mod running {
             (None, Some(time)) => (time.as_secs() as usize).max(1).saturating_mul(PER_SECOND * crate::regress::draw::RUNS).min(1_000_000),
             (None, None) => RUNS,
         };
-        let mut faults: Vec<String> = args.fault.iter().map(|fault| fault.text().to_string()).collect();
+        let mut faults: Vec<String> = args.fault.iter().map(|fault| fault.text()).collect();
         faults.extend(args.verilog.iter().map(|folder| format!("verilog {}", folder.display())));
         Ok(Settings {
             filter: args.filter.clone(),
