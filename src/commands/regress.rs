@@ -53,8 +53,11 @@ pub struct RegressArgs {
     /// Show what would run, and stop
     #[arg(long)]
     list: bool,
+    /// Write the plan, and run nothing
+    #[arg(long)]
+    plan: bool,
     /// Run one configuration, as failures leave it
-    #[arg(long, value_name = "TOML", conflicts_with_all = ["config", "runs", "time", "filter", "list"])]
+    #[arg(long, value_name = "TOML", conflicts_with_all = ["config", "runs", "time", "filter", "list", "plan"])]
     replay: Option<PathBuf>,
     /// With --replay: write a waveform
     #[arg(long, value_name = "VCD", requires = "replay")]
@@ -133,10 +136,17 @@ mod running {
             settings.plan()?.configurations.iter().try_for_each(|c| term::line(c.label()))?;
             return Ok(ExitCode::SUCCESS);
         }
-        verilate::verilator_version()?;
+        if !args.plan {
+            verilate::verilator_version()?;
+        }
         let spinner = term::spinner("drawing configurations");
         let plan = Plan::open(&args.output, &settings)?;
         spinner.finish_and_clear();
+        if args.plan {
+            let configurations = term::count(plan.configurations.len(), "configuration");
+            term::note(format!("wrote {}: {configurations}", args.output.join(crate::regress::plan::FILE).display()));
+            return Ok(ExitCode::SUCCESS);
+        }
         let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
         let regression = Regression {
             plan: &plan,
