@@ -16,6 +16,7 @@ use anyhow::{bail, Context, Result};
 use lacuna_compress::files::{write_image, Format};
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::Arch;
+use lacuna_hdl::verilog::Module;
 use lacuna_hdl::Design;
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
@@ -58,7 +59,7 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
     let design = lacuna_hdl::generate_uart(arch, board.divider(mhz)?)?;
     let staged = Staged::new(folder)?;
     let files = &board.description.files;
-    let mut sources: Vec<String> = design.modules.iter().map(|m| format!("{}.v", m.name)).collect();
+    let mut sources: Vec<String> = design.modules.iter().map(Module::file_name).collect();
     for (name, module) in sources.iter().zip(&design.modules) {
         staged.write(name, &module.text)?;
     }
@@ -165,9 +166,5 @@ pub fn execute(folder: &Path, tools: &[(&'static str, PathBuf)]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    let tail = lines[lines.len().saturating_sub(20)..].join("\n");
-    bail!("{} ended with {}; its logs are beside it:\n{tail}", folder.join(SCRIPT).display(), output.status);
+    bail!("{} ended with {}; its logs are beside it:\n{}", folder.join(SCRIPT).display(), output.status, tools::last_lines(&output));
 }

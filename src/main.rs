@@ -10,6 +10,8 @@ mod csr;
 mod estimate;
 mod flow;
 mod inputs;
+#[cfg(any(feature = "verilator", feature = "fuzz", test))]
+mod panics;
 mod pipeline;
 mod port;
 #[cfg(feature = "verilator")]

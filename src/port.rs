@@ -31,36 +31,37 @@ pub enum AnyPort {
     Mapped(Mapped),
 }
 
+impl AnyPort {
+    fn way(&self) -> &dyn Transport {
+        match self {
+            AnyPort::Line(wire) => wire,
+            AnyPort::Mapped(mapped) => mapped,
+        }
+    }
+
+    fn way_mut(&mut self) -> &mut dyn Transport {
+        match self {
+            AnyPort::Line(wire) => wire,
+            AnyPort::Mapped(mapped) => mapped,
+        }
+    }
+}
+
 impl Transport for AnyPort {
     fn write(&mut self, words: &[(u32, u32)]) -> Result<(), HostError> {
-        match self {
-            AnyPort::Line(wire) => wire.write(words),
-            AnyPort::Mapped(mapped) => mapped.write(words),
-        }
+        self.way_mut().write(words)
     }
     fn read(&mut self, addresses: &[u32]) -> Result<Vec<u32>, HostError> {
-        match self {
-            AnyPort::Line(wire) => wire.read(addresses),
-            AnyPort::Mapped(mapped) => mapped.read(addresses),
-        }
+        self.way_mut().read(addresses)
     }
     fn renew(&mut self) -> Result<bool, HostError> {
-        match self {
-            AnyPort::Line(wire) => wire.renew(),
-            AnyPort::Mapped(mapped) => mapped.renew(),
-        }
+        self.way_mut().renew()
     }
     fn streams(&self) -> bool {
-        match self {
-            AnyPort::Line(wire) => wire.streams(),
-            AnyPort::Mapped(mapped) => mapped.streams(),
-        }
+        self.way().streams()
     }
     fn least_looks(&self) -> u64 {
-        match self {
-            AnyPort::Line(wire) => wire.least_looks(),
-            AnyPort::Mapped(mapped) => mapped.least_looks(),
-        }
+        self.way().least_looks()
     }
 }
 

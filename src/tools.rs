@@ -2,7 +2,7 @@
 
 use anyhow::{bail, Context, Result};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// The first of `names` that is on PATH, or in `.venv/bin` of the working directory. An error names the
 /// package `package`.
@@ -22,9 +22,13 @@ pub fn run(program: &Path, arguments: &[&str], folder: &Path) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let text = [output.stdout, output.stderr].concat();
+    bail!("{} {} ended with {}:\n{}", program.display(), arguments.join(" "), output.status, last_lines(&output));
+}
+
+/// The end of what a program wrote.
+pub fn last_lines(output: &Output) -> String {
+    let text = [output.stdout.as_slice(), &output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
-    let tail = lines[lines.len().saturating_sub(20)..].join("\n");
-    bail!("{} {} ended with {}:\n{tail}", program.display(), arguments.join(" "), output.status);
+    lines[lines.len().saturating_sub(20)..].join("\n")
 }

@@ -16,7 +16,7 @@ use crate::manifest::{Model, Network, NetworkLayer};
 use crate::model::{Activation, QuantizedLayer};
 use crate::shape::Shape;
 use crate::spec::arch::ACT_BITS;
-use crate::spec::{fixed, WeightForm};
+use crate::spec::{fixed, Arch, WeightForm};
 use lower::Lowered;
 use std::collections::BTreeMap;
 
@@ -29,6 +29,20 @@ pub struct Depths {
     pub acc: Option<usize>,
     pub bias: Option<usize>,
     pub max_layers: Option<usize>,
+}
+
+impl Depths {
+    /// Those of an accelerator.
+    pub fn of(arch: &Arch) -> Depths {
+        Depths {
+            spmat: Some(arch.spmat_depth),
+            ptr: Some(arch.ptr_depth),
+            act: Some(arch.act_depth),
+            acc: Some(arch.acc_depth),
+            bias: Some(arch.bias_depth),
+            max_layers: Some(arch.max_layers),
+        }
+    }
 }
 
 /// How the rows of each layer are dealt to the PEs.
@@ -75,6 +89,24 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// For an accelerator like this one, with depths and accumulators as the network needs them.
+    pub fn like(arch: &Arch) -> Settings {
+        Settings {
+            pes: arch.pes,
+            fifo_depth: arch.fifo_depth,
+            weights: arch.weights,
+            weight_bits: arch.weight_bits,
+            run_bits: Some(arch.run_bits),
+            entries_per_word: arch.entries_per_word,
+            depths: Depths::default(),
+            acc_bits: None,
+            densities: Densities::Stated(0.5),
+            rows: RowOrder::Model,
+            input_scale: 1.0,
+            input_offset: 0.0,
+        }
+    }
+
     /// What a configuration file says.
     pub fn from_config(config: &Config) -> Settings {
         let a = &config.accelerator;

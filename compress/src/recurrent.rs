@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::manifest::{NetworkLayer, NetworkLstm, RecurrentModel, RecurrentNetwork};
 use crate::model::Recurrent;
 use crate::quantize::Quantization;
-use crate::spec::WeightForm;
+use crate::spec::{Arch, WeightForm};
 
 /// How to compress, and the accelerator to compile for. What is `None` is chosen.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +60,22 @@ pub struct RecurrentSettings {
     /// Columns of x(t + 1) that are broadcast only after the last projection's token, to fill the time in which its
     /// results are made.
     pub hold_columns: Option<usize>,
+}
+
+impl RecurrentSettings {
+    /// For an accelerator like this one, with depths and accumulators as the network needs them.
+    pub fn like(arch: &Arch) -> RecurrentSettings {
+        RecurrentSettings {
+            pes: arch.pes,
+            channels: arch.ese.as_ref().map_or(1, |ese| ese.channels),
+            fifo_depth: arch.fifo_depth,
+            weights: arch.weights,
+            weight_bits: arch.weight_bits,
+            run_bits: Some(arch.run_bits),
+            entries_per_word: arch.entries_per_word,
+            ..RecurrentSettings::default()
+        }
+    }
 }
 
 impl Default for RecurrentSettings {

@@ -109,8 +109,8 @@ fn ese_corners() -> Vec<Arch> {
 
 fn save(design: &Design, folder: &Path) -> String {
     let save = |m: &lacuna_hdl::verilog::Module| {
-        std::fs::write(folder.join(format!("{}.v", m.name)), &m.text).unwrap();
-        format!("{}.v", m.name)
+        std::fs::write(folder.join(m.file_name()), &m.text).unwrap();
+        m.file_name()
     };
     design.modules.iter().map(save).collect::<Vec<_>>().join(" ")
 }

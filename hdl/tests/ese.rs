@@ -48,9 +48,9 @@ fn quiet(folder: &Path, command: &str) {
 fn save(netlist: Netlist) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     for module in &netlist.modules {
-        std::fs::write(folder.path().join(format!("{}.v", module.name)), &module.text).unwrap();
+        std::fs::write(folder.path().join(module.file_name()), &module.text).unwrap();
     }
-    let files = netlist.modules.iter().map(|m| format!("{}.v", m.name)).collect::<Vec<_>>().join(" ");
+    let files = netlist.modules.iter().map(|m| m.file_name()).collect::<Vec<_>>().join(" ");
     (folder, files)
 }
 

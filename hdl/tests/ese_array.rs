@@ -43,8 +43,8 @@ fn corners() -> Vec<Arch> {
 
 fn save(netlist: &Netlist, folder: &Path) -> String {
     let save = |m: &lacuna_hdl::verilog::Module| {
-        std::fs::write(folder.join(format!("{}.v", m.name)), &m.text).unwrap();
-        format!("{}.v", m.name)
+        std::fs::write(folder.join(m.file_name()), &m.text).unwrap();
+        m.file_name()
     };
     netlist.modules.iter().map(save).collect::<Vec<_>>().join(" ")
 }

@@ -17,8 +17,8 @@ fn run(dir: &Path, command: &str) -> String {
 
 fn files(dir: &Path, netlist: &Netlist) -> String {
     let save = |m: &lacuna_hdl::verilog::Module| {
-        std::fs::write(dir.join(format!("{}.v", m.name)), &m.text).unwrap();
-        format!("{}.v", m.name)
+        std::fs::write(dir.join(m.file_name()), &m.text).unwrap();
+        m.file_name()
     };
     netlist.modules.iter().map(save).collect::<Vec<_>>().join(" ")
 }

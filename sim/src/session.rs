@@ -76,7 +76,7 @@ fn load_once<T: Transport>(host: &mut Host<T>, image: &MemoryImage, progress: &m
 /// a memory differs, its weights are not valid from then on.
 pub fn verify<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<()> {
     begin(host)?;
-    said(host, image)?;
+    said(host, image.identity())?;
     match host.first_wrong(image)? {
         Some(wrong) => Err(wrong.into()),
         None => host.wait_idle(flush_limit(&image.arch)),
@@ -86,21 +86,20 @@ pub fn verify<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<(
 /// Refuses an accelerator that does not hold this image, checked. One that says that it holds another one is left as it is.
 pub fn require<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<()> {
     begin(host)?;
-    if !said(host, image)? {
+    let expected = image.identity();
+    if !said(host, expected)? {
         return Err(HostError::NotLoaded);
     }
-    let expected = image.identity();
     match host.first_wrong(image)? {
         Some(wrong) => Err(HostError::OtherModel { expected, found: format!("one whose {} differs", wrong.section) }),
         None => host.wait_idle(flush_limit(&image.arch)),
     }
 }
 
-/// Whether it says that its weights are valid; an error if it says that they are those of another image.
-fn said<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<bool> {
+/// Whether it says that its weights are valid; an error if it says that they are those of another image than `expected`.
+fn said<T: Transport>(host: &mut Host<T>, expected: u32) -> Result<bool> {
     let read = host.bus.read(&[map::STATUS, map::SCRATCH])?;
     let valid = read[0] & status::WEIGHTS_VALID != 0;
-    let expected = image.identity();
     if valid && read[1] != 0 && read[1] != expected {
         return Err(HostError::OtherModel { expected, found: format!("{:08x}", read[1]) });
     }

@@ -89,7 +89,7 @@ fn lint(network: &lacuna_compress::model::Recurrent, notes: &mut Vec<String>) ->
     let folder = tempfile::tempdir()?;
     let mut names = vec![];
     for module in &design.modules {
-        let name = format!("{}.v", module.name);
+        let name = module.file_name();
         std::fs::write(folder.path().join(&name), &module.text).with_context(|| name.clone())?;
         names.push(name);
     }

@@ -37,7 +37,7 @@ pub fn run() -> Result<Outcome> {
     let design = generate(&arch)?;
     let folder = tempfile::tempdir()?;
     let spinner = term::spinner("synthesis");
-    yosys::run(&design, &format!("synth_ecp5 -top {} -json design.json\n", design.top), folder.path())?;
+    yosys::run(&design.modules, &format!("synth_ecp5 -top {} -json design.json\n", design.top), folder.path())?;
     spinner.set_message("placing and routing");
     let arguments = [
         "--85k",

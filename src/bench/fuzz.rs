@@ -6,12 +6,11 @@
 mod targets;
 
 use super::report::{Bar, Check, Outcome, Row};
-use crate::term;
+use crate::{panics, term};
 use allocation_counter::measure;
 use anyhow::{bail, Result};
 use mutatis::Session;
 use std::collections::BTreeSet;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::mpsc::{sync_channel, RecvTimeoutError};
 use std::time::Duration;
@@ -113,9 +112,8 @@ fn fuzz(target: Target, inputs: usize, seed: u64, bar: &indicatif::ProgressBar) 
             bail!("{}: a file that mutations start from is refused: {:?}", target.name, read.result);
         }
     }
-    let (free, each) = (target.free, target.bytes_per_byte);
-    let limit = move |length: usize| free + each * length as u64;
-    let (per_byte, name) = (limit, target.name);
+    let (name, free, each) = (target.name, target.free, target.bytes_per_byte);
+    let limit = |length: usize| free + each * length as u64;
     let mut found = Found::default();
     let mut seen = BTreeSet::new();
     let mut files = target.files.clone();
@@ -154,9 +152,9 @@ fn fuzz(target: Target, inputs: usize, seed: u64, bar: &indicatif::ProgressBar) 
             Err(RecvTimeoutError::Disconnected) => bail!("{name}: the reader's thread has ended"),
         };
         found.most_bytes = found.most_bytes.max(read.bytes);
-        if read.bytes > per_byte(read.input.len()) && seen.insert("memory".to_string()) {
-            let what =
-                format!("takes {} bytes for a file of {}, expected at most {}", read.bytes, read.input.len(), per_byte(read.input.len()));
+        let limit = limit(read.input.len());
+        if read.bytes > limit && seen.insert("memory".to_string()) {
+            let what = format!("takes {} bytes for a file of {}, expected at most {limit}", read.bytes, read.input.len());
             found.failures.push(Failure { what, input: read.input.clone() });
         }
         match read.result {
@@ -193,10 +191,7 @@ fn kind(message: &str) -> String {
 fn read(target: &Target, input: Vec<u8>) -> Read {
     let mut result = Err(String::new());
     let counted = measure(|| {
-        result = catch_unwind(AssertUnwindSafe(|| (target.read)(&input))).map_err(|panic| {
-            let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
-            text.unwrap_or_else(|| "without a message".into())
-        });
+        result = panics::caught(|| (target.read)(&input));
     });
     Read { input, bytes: counted.bytes_max, result }
 }

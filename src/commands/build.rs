@@ -8,7 +8,7 @@ use anyhow::{bail, Context, Result};
 use lacuna_compress::config::Config;
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::Arch;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Write everything that a board needs, then run the tools that there are, up to the bitstream
@@ -20,12 +20,8 @@ pub struct BuildArgs {
     /// Board, by its name or its folder
     #[arg(long, value_name = "BOARD")]
     board: String,
-    /// Configuration of the accelerator, and of the model if it names one
-    #[arg(short, long, value_name = "TOML", required_unless_present = "container")]
-    config: Option<PathBuf>,
-    /// Compressed model: the accelerator is the one that it was made for
-    #[arg(long, value_name = "FILE")]
-    container: Option<PathBuf>,
+    #[command(flatten)]
+    accelerator: AcceleratorArgs,
     /// Folder to write to
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -40,9 +36,21 @@ pub struct BuildArgs {
     seed: u32,
 }
 
+/// Which accelerator, and the model for it.
+#[derive(clap::Args)]
+#[group(required = true, multiple = true)]
+pub struct AcceleratorArgs {
+    /// Configuration of the accelerator, and of the model if it names one
+    #[arg(short, long, value_name = "TOML")]
+    pub config: Option<PathBuf>,
+    /// Compressed model: the accelerator is the one that it was made for
+    #[arg(long, value_name = "FILE")]
+    pub container: Option<PathBuf>,
+}
+
 pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     let board = Board::find(&args.board)?;
-    let model_and_arch = accelerator(args.config.as_deref(), args.container.as_deref())?;
+    let model_and_arch = accelerator(&args.accelerator)?;
     let (arch, model) = (&model_and_arch.0, &model_and_arch.1);
     OnBoard::new(&board, arch)?.require()?;
     let tools = if args.plan { vec![] } else { flow::tools(board.description.tools.flow)? };
@@ -86,9 +94,9 @@ fn bitstream(flow: Flow) -> Option<&'static str> {
 pub type Stored = (AnyModel, Vec<u8>);
 
 /// The architecture, and the model if there is one.
-pub fn accelerator(config: Option<&Path>, container: Option<&Path>) -> Result<(Arch, Option<Stored>)> {
-    let config = config.map(Config::load).transpose()?;
-    if let Some(path) = container {
+pub fn accelerator(args: &AcceleratorArgs) -> Result<(Arch, Option<Stored>)> {
+    let config = args.config.as_deref().map(Config::load).transpose()?;
+    if let Some(path) = &args.container {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
         let model = AnyModel::from_container(&bytes).with_context(|| path.display().to_string())?;
         if let Some(config) = &config {

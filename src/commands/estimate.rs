@@ -1,6 +1,6 @@
 //! `lacuna estimate`: what an accelerator will take of a device, before anything is synthesized.
 
-use super::build::accelerator;
+use super::build::{accelerator, AcceleratorArgs};
 use crate::board::Board;
 use crate::estimate::{self, Area, Estimate, Family, OnBoard};
 use crate::term;
@@ -11,7 +11,6 @@ use lacuna_compress::spec::Arch;
 use lacuna_sim::golden::{Golden, Recurrent};
 use lacuna_sim::perf::Network;
 use lacuna_sim::perf_ese::EseNetwork;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Estimate LUTs, flip-flops, block RAM and multipliers before synthesis, and say whether a board has as many
@@ -20,12 +19,8 @@ use std::process::ExitCode;
 /// 7-series and UltraScale devices count as UltraScale+.
 #[derive(clap::Args)]
 pub struct EstimateArgs {
-    /// Configuration of the accelerator, and of the model if it names one
-    #[arg(short, long, value_name = "TOML", required_unless_present = "container")]
-    config: Option<PathBuf>,
-    /// Compressed model: the accelerator is the one that it was made for
-    #[arg(long, value_name = "FILE")]
-    container: Option<PathBuf>,
+    #[command(flatten)]
+    accelerator: AcceleratorArgs,
     /// Board, by its name or its folder: exits with 2 if it is too small [default: ECP5 and UltraScale+ without a serial line]
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
@@ -33,7 +28,7 @@ pub struct EstimateArgs {
 
 pub fn run(args: &EstimateArgs) -> Result<ExitCode> {
     let board = args.board.as_deref().map(Board::find).transpose()?;
-    let (arch, model) = accelerator(args.config.as_deref(), args.container.as_deref())?;
+    let (arch, model) = accelerator(&args.accelerator)?;
     let cycles = model.map(|(model, _)| cycles(&model)).transpose()?.flatten();
     let title = format!("accelerator {:016x}, {}", arch.hash(), term::count(arch.pes, "PE"));
     match &board {

@@ -1,5 +1,6 @@
 //! `lacuna generate`: an accelerator as Verilog.
 
+use super::build::AcceleratorArgs;
 use crate::staged::Staged;
 use crate::{inputs, pipeline, term};
 use anyhow::{bail, Context, Result};
@@ -18,12 +19,8 @@ use std::process::ExitCode;
 /// container, or of the model that the configuration names, which is then compressed on the way.
 #[derive(clap::Args)]
 pub struct GenerateArgs {
-    /// Configuration of the accelerator
-    #[arg(short, long, value_name = "TOML", required_unless_present = "container")]
-    config: Option<PathBuf>,
-    /// Compressed model: the accelerator is the one that it was made for
-    #[arg(long, value_name = "FILE")]
-    container: Option<PathBuf>,
+    #[command(flatten)]
+    accelerator: AcceleratorArgs,
     /// Folder to write to; files.f lists the Verilog files
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -58,7 +55,7 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     let staged = Staged::new(&args.output)?;
     let design = lacuna_hdl::generate(&arch)?;
     for module in &design.modules {
-        staged.write(&format!("{}.v", module.name), &module.text)?;
+        staged.write(&module.file_name(), &module.text)?;
     }
     staged.write(LIST, &list(&design, &arch, args.preload))?;
     if args.preload {
@@ -93,8 +90,8 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
 
 /// The architecture, and the model if there is one.
 fn accelerator(args: &GenerateArgs) -> Result<(Arch, Option<AnyModel>)> {
-    let config = args.config.as_deref().map(Config::load).transpose()?;
-    match (&args.container, config) {
+    let config = args.accelerator.config.as_deref().map(Config::load).transpose()?;
+    match (&args.accelerator.container, config) {
         (Some(container), config) => {
             let model = read_any_container(container)?;
             if let Some(config) = &config {

@@ -56,8 +56,11 @@ pub struct RegressArgs {
     /// Show what would run, and stop
     #[arg(long)]
     list: bool,
+    /// Write the plan, and run nothing
+    #[arg(long)]
+    plan: bool,
     /// Run one configuration, as failures leave it
-    #[arg(long, value_name = "TOML", conflicts_with_all = ["config", "runs", "time", "filter", "list"])]
+    #[arg(long, value_name = "TOML", conflicts_with_all = ["config", "runs", "time", "filter", "list", "plan"])]
     replay: Option<PathBuf>,
     /// With --replay: write a waveform
     #[arg(long, value_name = "VCD", requires = "replay")]
@@ -137,10 +140,17 @@ mod running {
             settings.plan()?.configurations.iter().try_for_each(|c| term::line(c.label()))?;
             return Ok(ExitCode::SUCCESS);
         }
-        verilate::verilator_version()?;
+        if !args.plan {
+            verilate::verilator_version()?;
+        }
         let spinner = term::spinner("drawing configurations");
         let plan = Plan::open(&args.output, &settings)?;
         spinner.finish_and_clear();
+        if args.plan {
+            let configurations = term::count(plan.configurations.len(), "configuration");
+            term::note(format!("wrote {}: {configurations}", args.output.join(crate::regress::plan::FILE).display()));
+            return Ok(ExitCode::SUCCESS);
+        }
         let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
         let regression = Regression {
             plan: &plan,
@@ -170,7 +180,7 @@ mod running {
             (None, Some(time)) => (time.as_secs() as usize).max(1).saturating_mul(PER_SECOND * crate::regress::draw::RUNS).min(1_000_000),
             (None, None) => RUNS,
         };
-        let mut faults: Vec<String> = args.fault.iter().map(|fault| fault.text().to_string()).collect();
+        let mut faults: Vec<String> = args.fault.iter().map(|fault| fault.text()).collect();
         faults.extend(args.verilog.iter().map(|folder| format!("verilog {}", folder.display())));
         if args.coverage && accelerators.is_empty() {
             bail!("found --coverage without an accelerator, expected -c or --named beside it: the lines of drawn ones are not the same");

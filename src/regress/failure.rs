@@ -48,7 +48,7 @@ pub fn leave(engine: &Engine, c: &Configuration, run: usize, finding: &Finding, 
         let verilog = staged.path().join(VERILOG);
         std::fs::create_dir(&verilog)?;
         for module in &bench.design.modules {
-            std::fs::write(verilog.join(format!("{}.v", module.name)), &module.text)?;
+            std::fs::write(verilog.join(module.file_name()), &module.text)?;
         }
         for (number, model) in bench.models.iter().enumerate() {
             let image = staged.path().join(format!("image{number}"));

@@ -28,6 +28,12 @@ enum Line {
     },
 }
 
+impl Line {
+    fn text(&self) -> Result<String> {
+        Ok(serde_json::to_string(self)? + "\n")
+    }
+}
+
 /// What one run found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
@@ -74,10 +80,10 @@ impl Journal {
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path).with_context(at)?;
         let mut text = String::new();
         file.read_to_string(&mut text).with_context(at)?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).with_context(at)?;
+        let whole = whole_lines(&text);
+        file.set_len(whole.len() as u64).with_context(at)?;
         file.seek(SeekFrom::End(0)).with_context(at)?;
-        Ok(Journal { file, records: Records::parse(&text[..whole], &path)? })
+        Ok(Journal { file, records: Records::parse(whole, &path)? })
     }
 
     /// Notes a run, once.
@@ -98,8 +104,13 @@ impl Journal {
 
     fn append(&mut self, line: &Line) -> Result<()> {
         // one write, so that a kill leaves a whole line or a part at the end
-        self.file.write_all((serde_json::to_string(line)? + "\n").as_bytes()).context(FILE)
+        self.file.write_all(line.text()?.as_bytes()).context(FILE)
     }
+}
+
+/// Without what a kill left of a last line.
+fn whole_lines(text: &str) -> &str {
+    text.rfind('\n').map_or("", |end| &text[..=end])
 }
 
 impl Records {
@@ -110,7 +121,7 @@ impl Records {
             return Ok(Records::default());
         }
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        Records::parse(&text[..text.rfind('\n').map_or(0, |end| end + 1)], &path)
+        Records::parse(whole_lines(&text), &path)
     }
 
     fn parse(text: &str, path: &Path) -> Result<Records> {
@@ -135,11 +146,10 @@ impl Records {
         let mut text = String::new();
         for (name, record) in &self.0 {
             for (run, result) in &record.runs {
-                let line = Line::Run { configuration: name.clone(), run: *run, result: result.clone() };
-                text += &(serde_json::to_string(&line)? + "\n");
+                text += &Line::Run { configuration: name.clone(), run: *run, result: result.clone() }.text()?;
             }
             if let Some(done) = &record.done {
-                text += &(serde_json::to_string(&Line::Done { configuration: name.clone(), done: done.clone() })? + "\n");
+                text += &Line::Done { configuration: name.clone(), done: done.clone() }.text()?;
             }
         }
         Ok(lacuna_compress::files::write_whole(&folder.join(FILE), text.as_bytes())?)

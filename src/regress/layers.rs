@@ -3,8 +3,8 @@
 use super::chance::{of_place, pick};
 use super::configuration::{Input, Layer, Layers, Pattern, Values};
 use anyhow::Result;
-use lacuna_compress::compile::{compile, Calibration, Densities, Depths, Range, RowOrder, Settings};
-use lacuna_compress::manifest::Model;
+use lacuna_compress::compile::{compile, Calibration, Depths, Range, RowOrder, Settings};
+use lacuna_compress::manifest::{require_arch, Model};
 use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
 use lacuna_compress::spec::{Arch, WeightForm};
 use rand::RngExt;
@@ -21,6 +21,26 @@ impl For<'_> {
     pub fn arch(&self) -> &Arch {
         match self {
             For::Exactly(arch) | For::Like(arch) => arch,
+        }
+    }
+
+    /// What a compiler's setting is to be where the accelerator has `number`.
+    pub fn exactly(&self, number: usize) -> Option<usize> {
+        matches!(self, For::Exactly(_)).then_some(number)
+    }
+
+    pub fn depths(&self) -> Depths {
+        match self {
+            For::Exactly(arch) => Depths::of(arch),
+            For::Like(_) => Depths::default(),
+        }
+    }
+
+    /// An error if a network was compiled for another accelerator.
+    pub fn check(&self, compiled: &Arch) -> Result<()> {
+        match self {
+            For::Exactly(arch) => Ok(require_arch(compiled, arch)?),
+            For::Like(_) => Ok(()),
         }
     }
 }
@@ -131,33 +151,15 @@ pub fn model(network: &Layers, seed: u64, target: &For) -> Result<Model> {
         columns = layers[number].outputs();
     }
     let outputs: Vec<Range> = network.layers.iter().map(|l| Range { low: -l.reach, high: l.reach }).collect();
-    let exactly = |depth: usize| matches!(target, For::Exactly(_)).then_some(depth);
     let settings = Settings {
-        pes: arch.pes,
-        fifo_depth: arch.fifo_depth,
-        weights: arch.weights,
-        weight_bits: arch.weight_bits,
-        run_bits: Some(arch.run_bits),
-        entries_per_word: arch.entries_per_word,
-        depths: Depths {
-            spmat: exactly(arch.spmat_depth),
-            ptr: exactly(arch.ptr_depth),
-            act: exactly(arch.act_depth),
-            acc: exactly(arch.acc_depth),
-            bias: exactly(arch.bias_depth),
-            max_layers: exactly(arch.max_layers),
-        },
-        acc_bits: exactly(arch.acc_bits),
-        densities: Densities::Stated(0.5),
+        depths: target.depths(),
+        acc_bits: target.exactly(arch.acc_bits),
         rows: if network.balanced { RowOrder::Balanced { seed } } else { RowOrder::Model },
-        input_scale: 1.0,
-        input_offset: 0.0,
+        ..Settings::like(arch)
     };
     let calibration = Calibration::Given { input: Range { low: -1.0, high: 1.0 }, outputs: &outputs };
     let model = compile(&layers, &settings, calibration)?.model;
-    if let For::Exactly(arch) = target {
-        lacuna_compress::manifest::require_arch(model.arch(), arch)?;
-    }
+    target.check(model.arch())?;
     Ok(model)
 }
 

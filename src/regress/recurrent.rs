@@ -4,7 +4,7 @@ use super::chance::of_place;
 use super::configuration::{Lstms, Pattern};
 use super::layers::{has_weight, For, Place};
 use anyhow::{bail, Result};
-use lacuna_compress::compile::{Depths, Range};
+use lacuna_compress::compile::Range;
 use lacuna_compress::manifest::RecurrentModel;
 use lacuna_compress::model::{Activation, DenseLayer, LstmLayer, Matrix, Recurrent};
 use lacuna_compress::recurrent::{compile_recurrent_with, LstmRanges, RecurrentCalibration, RecurrentRanges, RecurrentSettings};
@@ -82,32 +82,17 @@ fn network(spec: &Lstms, seed: u64, arch: &Arch) -> Recurrent {
 pub fn model(spec: &Lstms, seed: u64, target: &For) -> Result<RecurrentModel> {
     let arch = target.arch();
     let Some(ese) = &arch.ese else { bail!("the accelerator runs no LSTMs") };
-    let exactly = |depth: usize| matches!(target, For::Exactly(_)).then_some(depth);
     let settings = RecurrentSettings {
-        pes: arch.pes,
-        channels: ese.channels,
-        fifo_depth: arch.fifo_depth,
-        weights: arch.weights,
-        weight_bits: arch.weight_bits,
-        run_bits: Some(arch.run_bits),
-        entries_per_word: arch.entries_per_word,
-        depths: Depths {
-            spmat: exactly(arch.spmat_depth),
-            ptr: exactly(arch.ptr_depth),
-            act: exactly(arch.act_depth),
-            acc: exactly(arch.acc_depth),
-            bias: exactly(arch.bias_depth),
-            max_layers: exactly(arch.max_layers),
-        },
-        cell_depth: exactly(ese.cell_depth),
-        input_depth: exactly(ese.input_depth),
-        output_depth: exactly(ese.output_depth),
-        acc_bits: exactly(arch.acc_bits),
+        depths: target.depths(),
+        cell_depth: target.exactly(ese.cell_depth),
+        input_depth: target.exactly(ese.input_depth),
+        output_depth: target.exactly(ese.output_depth),
+        acc_bits: target.exactly(arch.acc_bits),
         iterations: 20,
         seed,
         margin_bits: 0,
         hold_columns: spec.hold,
-        ..RecurrentSettings::default()
+        ..RecurrentSettings::like(arch)
     };
     let even = |high: f64| Range { low: -high, high };
     let ranges = RecurrentRanges {
@@ -117,8 +102,6 @@ pub fn model(spec: &Lstms, seed: u64, target: &For) -> Result<RecurrentModel> {
     };
     let network = network(spec, seed, arch);
     let model = compile_recurrent_with(&network, &settings, RecurrentCalibration::Ranges(&ranges))?.model;
-    if let For::Exactly(arch) = target {
-        lacuna_compress::manifest::require_arch(model.arch(), arch)?;
-    }
+    target.check(model.arch())?;
     Ok(model)
 }

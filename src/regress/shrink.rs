@@ -3,7 +3,7 @@
 
 use super::configuration::*;
 use super::draw::fitted;
-use super::engine::{Engine, Finding, Kind};
+use super::engine::{Engine, Finding};
 use lacuna_compress::spec::Arch;
 use std::time::{Duration, Instant};
 
@@ -27,9 +27,6 @@ pub struct Shrunk {
 pub fn shrink(engine: &Engine, c: &Configuration, run: usize, finding: &Finding, limits: Limits) -> Shrunk {
     let begin = Instant::now();
     let mut best = Shrunk { configuration: c.clone(), run, finding: finding.clone(), attempts: 0 };
-    if matches!(finding.kind, Kind::Panic | Kind::Build) && c.runs.is_empty() {
-        return best;
-    }
     let phases: [fn(&Configuration, usize) -> Vec<Configuration>; 2] = [on_the_same_hardware, with_less_hardware];
     for phase in phases {
         // after each success from the front again: what was necessary before may not be any more
@@ -53,6 +50,26 @@ pub fn shrink(engine: &Engine, c: &Configuration, run: usize, finding: &Finding,
     best
 }
 
+/// Changes of a thing, each tried on its own.
+struct Smaller<'a, T> {
+    of: &'a T,
+    found: Vec<T>,
+}
+
+impl<'a, T: Clone + PartialEq> Smaller<'a, T> {
+    fn new(of: &'a T) -> Smaller<'a, T> {
+        Smaller { of, found: vec![] }
+    }
+
+    fn with(&mut self, change: impl FnOnce(&mut T)) {
+        let mut smaller = self.of.clone();
+        change(&mut smaller);
+        if smaller != *self.of {
+            self.found.push(smaller);
+        }
+    }
+}
+
 /// Half of a number, and one less, where these are less.
 fn less(number: usize, least: usize) -> Vec<usize> {
     let mut found: Vec<usize> = [least, number / 2, number.saturating_sub(1)].into_iter().filter(|n| *n >= least && *n < number).collect();
@@ -62,53 +79,46 @@ fn less(number: usize, least: usize) -> Vec<usize> {
 
 /// Fewer runs, nothing in their way, smaller networks and inputs.
 fn on_the_same_hardware(c: &Configuration, run: usize) -> Vec<Configuration> {
-    let mut found = vec![];
-    let mut with = |change: &dyn Fn(&mut Configuration)| {
-        let mut smaller = c.clone();
-        change(&mut smaller);
-        if smaller != *c {
-            found.push(smaller);
-        }
-    };
-    with(&|c| c.runs = c.runs.get(run).cloned().into_iter().collect());
-    with(&|c| c.runs.truncate(run + 1));
+    let mut smaller = Smaller::new(c);
+    smaller.with(|c| c.runs = c.runs.get(run).cloned().into_iter().collect());
+    smaller.with(|c| c.runs.truncate(run + 1));
     for gone in 0..c.runs.len().min(run) {
-        with(&|c| {
+        smaller.with(|c| {
             c.runs.remove(gone);
         });
     }
     // networks that no run needs any more, and one that is the first then
-    with(&|c| {
+    smaller.with(|c| {
         let needed: Vec<usize> = (0..c.networks.len()).filter(|n| c.runs.iter().any(|r| r.network == *n)).collect();
         for run in &mut c.runs {
             run.network = needed.iter().position(|n| *n == run.network).unwrap_or(0);
         }
         c.networks = needed.iter().filter_map(|n| c.networks.get(*n).cloned()).collect();
     });
-    with(&|c| c.door = DoorKind::Preload);
+    smaller.with(|c| c.door = DoorKind::Preload);
     for r in 0..c.runs.len() {
-        with(&|c| c.runs[r].disturbance = None);
-        with(&|c| c.runs[r].visit = false);
-        with(&|c| (c.runs[r].bus_stalls, c.runs[r].input_stalls, c.runs[r].output_stalls) = (0, 0, 0));
-        with(&|c| c.runs[r].bus_stalls = 0);
-        with(&|c| c.runs[r].input_stalls = 0);
-        with(&|c| c.runs[r].output_stalls = 0);
-        with(&|c| c.runs[r].uneven = false);
-        with(&|c| c.runs[r].states = false);
+        smaller.with(|c| c.runs[r].disturbance = None);
+        smaller.with(|c| c.runs[r].visit = false);
+        smaller.with(|c| (c.runs[r].bus_stalls, c.runs[r].input_stalls, c.runs[r].output_stalls) = (0, 0, 0));
+        smaller.with(|c| c.runs[r].bus_stalls = 0);
+        smaller.with(|c| c.runs[r].input_stalls = 0);
+        smaller.with(|c| c.runs[r].output_stalls = 0);
+        smaller.with(|c| c.runs[r].uneven = false);
+        smaller.with(|c| c.runs[r].states = false);
         for vectors in less(c.runs[r].vectors, 1) {
-            with(&|c| c.runs[r].vectors = vectors);
+            smaller.with(|c| c.runs[r].vectors = vectors);
         }
         let simpler = [Input::Zero, Input::Last, Input::Least];
         for input in simpler.into_iter().take_while(|i| *i != c.runs[r].input) {
-            with(&|c| c.runs[r].input = input);
+            smaller.with(|c| c.runs[r].input = input);
         }
     }
     for (n, network) in c.networks.iter().enumerate() {
-        for smaller in smaller_networks(network) {
-            with(&|c| c.networks[n] = smaller.clone());
+        for network in smaller_networks(network) {
+            smaller.with(|c| c.networks[n] = network);
         }
     }
-    found
+    smaller.found
 }
 
 fn smaller_networks(network: &Network) -> Vec<Network> {
@@ -131,96 +141,82 @@ fn sparser(pattern: Pattern, density: f64) -> Vec<(Pattern, f64)> {
 }
 
 fn smaller_layers(n: &Layers) -> Vec<Layers> {
-    let mut found = vec![];
-    let mut with = |change: &dyn Fn(&mut Layers)| {
-        let mut smaller = n.clone();
-        change(&mut smaller);
-        if smaller != *n {
-            found.push(smaller);
-        }
-    };
+    let mut smaller = Smaller::new(n);
     for layer in 0..n.layers.len() {
         if n.layers.len() > 1 {
-            with(&|n| {
+            smaller.with(|n| {
                 n.layers.remove(layer);
             });
         }
     }
     for inputs in less(n.inputs, 1) {
-        with(&|n| n.inputs = inputs);
+        smaller.with(|n| n.inputs = inputs);
     }
-    with(&|n| n.balanced = false);
+    smaller.with(|n| n.balanced = false);
     for (l, layer) in n.layers.iter().enumerate() {
         for rows in less(layer.rows, 1) {
-            with(&|n| n.layers[l].rows = rows);
+            smaller.with(|n| n.layers[l].rows = rows);
         }
         for (pattern, density) in sparser(layer.pattern, layer.density) {
-            with(&|n| (n.layers[l].pattern, n.layers[l].density) = (pattern, density));
+            smaller.with(|n| (n.layers[l].pattern, n.layers[l].density) = (pattern, density));
         }
-        with(&|n| n.layers[l].relu = false);
-        with(&|n| n.layers[l].values = Values::Units);
+        smaller.with(|n| n.layers[l].relu = false);
+        smaller.with(|n| n.layers[l].values = Values::Units);
         let Some(conv) = layer.conv else { continue };
         for side in less(conv.height, conv.kernel[0]) {
-            with(&|n| n.layers[l].conv.iter_mut().for_each(|c| c.height = side));
+            smaller.with(|n| n.layers[l].conv.iter_mut().for_each(|c| c.height = side));
         }
         for side in less(conv.width, conv.kernel[1]) {
-            with(&|n| n.layers[l].conv.iter_mut().for_each(|c| c.width = side));
+            smaller.with(|n| n.layers[l].conv.iter_mut().for_each(|c| c.width = side));
         }
         for channels in less(conv.channels, 1) {
-            with(&|n| n.layers[l].conv.iter_mut().for_each(|c| c.channels = channels));
+            smaller.with(|n| n.layers[l].conv.iter_mut().for_each(|c| c.channels = channels));
         }
         for axis in 0..2 {
             for side in less(conv.kernel[axis], 1) {
-                with(&|n| n.layers[l].conv.iter_mut().for_each(|c| c.kernel[axis] = side));
+                smaller.with(|n| n.layers[l].conv.iter_mut().for_each(|c| c.kernel[axis] = side));
             }
         }
-        with(&|n| n.layers[l].conv.iter_mut().for_each(|c| c.pool = 1));
-        with(&|n| n.layers[l].conv.iter_mut().for_each(|c| c.stride = 1));
+        smaller.with(|n| n.layers[l].conv.iter_mut().for_each(|c| c.pool = 1));
+        smaller.with(|n| n.layers[l].conv.iter_mut().for_each(|c| c.stride = 1));
     }
-    found
+    smaller.found
 }
 
 fn smaller_lstms(n: &Lstms) -> Vec<Lstms> {
-    let mut found = vec![];
-    let mut with = |change: &dyn Fn(&mut Lstms)| {
-        let mut smaller = n.clone();
-        change(&mut smaller);
-        if smaller != *n {
-            found.push(smaller);
-        }
-    };
-    with(&|n| n.layers.clear());
-    with(&|n| n.layers.truncate(1));
-    with(&|n| n.lstm.truncate(1));
-    with(&|n| n.lstm.truncate(2));
+    let mut smaller = Smaller::new(n);
+    smaller.with(|n| n.layers.clear());
+    smaller.with(|n| n.layers.truncate(1));
+    smaller.with(|n| n.lstm.truncate(1));
+    smaller.with(|n| n.lstm.truncate(2));
     for inputs in less(n.inputs, 1) {
-        with(&|n| n.inputs = inputs);
+        smaller.with(|n| n.inputs = inputs);
     }
-    with(&|n| n.hold = Some(0));
+    smaller.with(|n| n.hold = Some(0));
     for l in 0..n.lstm.len() {
         let layer = &n.lstm[l];
-        with(&|n| n.lstm[l].projection = None);
+        smaller.with(|n| n.lstm[l].projection = None);
         for cells in less(layer.cells, 1) {
-            with(&|n| {
+            smaller.with(|n| {
                 n.lstm[l].cells = cells;
                 n.lstm[l].projection = n.lstm[l].projection.map(|p| p.min(cells));
             });
         }
-        with(&|n| n.lstm[l].peepholes = false);
+        smaller.with(|n| n.lstm[l].peepholes = false);
         for (pattern, density) in sparser(layer.pattern, layer.density) {
-            with(&|n| (n.lstm[l].pattern, n.lstm[l].density) = (pattern, density));
+            smaller.with(|n| (n.lstm[l].pattern, n.lstm[l].density) = (pattern, density));
         }
     }
     for l in 0..n.layers.len() {
         for rows in less(n.layers[l].rows, 1) {
-            with(&|n| n.layers[l].rows = rows);
+            smaller.with(|n| n.layers[l].rows = rows);
         }
         for (pattern, density) in sparser(n.layers[l].pattern, n.layers[l].density) {
-            with(&|n| (n.layers[l].pattern, n.layers[l].density) = (pattern, density));
+            smaller.with(|n| (n.layers[l].pattern, n.layers[l].density) = (pattern, density));
         }
-        with(&|n| n.layers[l].relu = false);
+        smaller.with(|n| n.layers[l].relu = false);
     }
-    found
+    smaller.found
 }
 
 /// Fewer PEs and channels, shorter queues, narrower words, memories as deep as needed.

@@ -121,7 +121,7 @@ fn the_known_answer_of_the_container_decides() {
 }
 
 #[test]
-fn what_cannot_be_loaded_says_why() {
+fn what_cannot_be_loaded_or_run_says_why() {
     let p = Project::compressed();
     let net = String::from_utf8(p.read("net.toml")).unwrap();
     p.write("wide.toml", net.replacen("pes = 2", "pes = 3", 1));
@@ -129,12 +129,23 @@ fn what_cannot_be_loaded_says_why() {
     let whole = p.read("net.lacuna");
     p.write("short.lacuna", &whole[..whole.len() / 2]);
     let (_board, port) = Simulated::new(&p, "net.lacuna");
-    p.refuses(&["load", "--port", "board", "wide.lacuna"], &["the accelerator was made for architecture", "the container for"]);
-    p.refuses(&["load", "--port", "board", "short.lacuna"], &["short.lacuna: container is cut short"]);
-    p.refuses(&["load", "--port", "/dev/none", "net.lacuna"], &["/dev/none: there is no such device"]);
-    p.refuses(&["load", "--port", "net.toml", "net.lacuna"], &["net.toml: ", "expected a serial port"]);
-    p.refuses(&["load", "--port", "net.toml@0x2", "net.lacuna"], &["net.toml: found an offset of 0x2, expected a multiple of 4"]);
-    p.refuses(&["load", "--port", "net.toml@0x10", "net.lacuna"], &["net.toml: ", "expected at least 2097152 from 0x10 on"]);
+    let load = |port: &str, container: &str, says: &[&str]| p.refuses(&["load", "--port", port, container], says);
+    let run = |port: &str, container: &str, says: &[&str]| {
+        p.refuses(&["run", "--port", port, "--container", container, "--inputs", "samples.npy", "-o", "out.npy"], says);
+        assert!(!p.path("out.npy").exists());
+    };
+    let commands: [&dyn Fn(&str, &str, &[&str]); 2] = [&load, &run];
+    for refused in commands {
+        refused("board", "wide.lacuna", &["the accelerator was made for architecture", "the container for"]);
+        refused("board", "short.lacuna", &["short.lacuna: container is cut short"]);
+        refused("/dev/none", "net.lacuna", &["/dev/none: there is no such device"]);
+        refused("net.toml", "net.lacuna", &["net.toml: ", "expected a serial port"]);
+        refused("net.toml@0x2", "net.lacuna", &["net.toml: found an offset of 0x2, expected a multiple of 4"]);
+        refused("net.toml@0x10", "net.lacuna", &["net.toml: ", "expected at least 2097152 from 0x10 on"]);
+        refused("net.toml@x", "net.lacuna", &["--port net.toml@x: found the offset x, expected a number"]);
+    }
     let _held = serialport::new(&port, 1_000_000).open_native().unwrap();
-    p.refuses(&["load", "--port", "board", "net.lacuna"], &["board: the port is busy: another program has it open"]);
+    for refused in commands {
+        refused("board", "net.lacuna", &["board: the port is busy: another program has it open"]);
+    }
 }

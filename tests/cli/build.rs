@@ -126,5 +126,8 @@ fn bundled(name: &str) -> String {
 fn boards_and_folders_that_are_none_are_refused() {
     let p = Project::compressed();
     p.refuses(&["build", "--board", "none", "-c", "net.toml", "-o", "out"], &["board none: there is no such folder", "known are", "ulx3s"]);
+    for command in [&["build", "--board", "ulx3s", "-o", "out"][..], &["estimate"], &["generate", "-o", "out"]] {
+        p.refuses(command, &["<--config <TOML>|--container <FILE>>"]);
+    }
     p.refuses(&["report", "."], &["manifest.json: expected a folder of `lacuna build`"]);
 }

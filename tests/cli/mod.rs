@@ -20,6 +20,8 @@ mod refused;
 mod regress;
 #[cfg(feature = "verilator")]
 mod simulate;
+#[cfg(feature = "verilator")]
+mod slurm;
 mod storage;
 mod train;
 #[cfg(feature = "train")]

@@ -54,11 +54,23 @@ fn look(p: &Project, page: &str, width: usize, scheme: usize) -> Value {
     assert!(html.contains(policy), "the page allows no requests");
     let html = html.replace(policy, "script-src 'unsafe-inline'; default-src 'none'; style-src 'unsafe-inline'");
     p.write("probed.html", html.replace("</body>", &format!("{PROBE}</body>")));
-    p.write("frame.html", format!("<body style='margin:0'><iframe src=probed.html style='border:0;width:{width}px;height:800px'></iframe>"));
+    p.write(
+        "frame.html",
+        format!("<body style='margin:0'><iframe src=probed.html style='border:0;width:{width}px;height:800px'></iframe>"),
+    );
     let mut command = Command::new("chromium");
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--allow-file-access-from-files", "--enable-logging=stderr"]);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--allow-file-access-from-files",
+        "--enable-logging=stderr",
+    ]);
     command.arg(format!("--blink-settings=preferredColorScheme={scheme}")).arg(format!("--user-data-dir={}", p.path("profile").display()));
-    command.args(["--window-size=1500,900", "--virtual-time-budget=4000", "--dump-dom"]).arg(format!("file://{}", p.path("frame.html").display()));
+    command
+        .args(["--window-size=1500,900", "--virtual-time-budget=4000", "--dump-dom"])
+        .arg(format!("file://{}", p.path("frame.html").display()));
     let ran = super::project::ran(&mut command);
     assert!(!ran.stderr.contains("CONSOLE"), "{}", ran.stderr);
     let found = ran.stdout.split("data-found=\"").nth(1).and_then(|rest| rest.split('"').next());
@@ -76,7 +88,11 @@ fn all_is_well(p: &Project, page: &str, word: &str) -> Value {
         assert!(found["contrast"].as_f64().unwrap() >= 4.5, "{found}");
         assert_eq!(found["first"], serde_json::json!(["Lacuna regression", word]), "the verdict comes first");
         assert!(found["verdict"][0].as_f64().unwrap() >= 0.0 && found["verdict"][1].as_f64().unwrap() < 400.0, "{found}");
-        assert_eq!((&found["requests"], &found["unlabelled"], &found["scripts"]), (&serde_json::json!([]), &0.into(), &1.into()), "{found}");
+        assert_eq!(
+            (&found["requests"], &found["unlabelled"], &found["scripts"]),
+            (&serde_json::json!([]), &0.into(), &1.into()),
+            "{found}"
+        );
         let headings: Vec<u64> = found["headings"].as_array().unwrap().iter().map(|h| h.as_u64().unwrap()).collect();
         assert!(headings[0] == 1 && headings.windows(2).all(|pair| pair[1] <= pair[0] + 1), "no level is left out: {headings:?}");
         all.push(found);
@@ -108,7 +124,8 @@ fn the_page_says_the_verdict_first_and_is_readable_everywhere() {
     std::fs::copy(p.path("out/plan.json"), folder.join("plan.json")).unwrap();
     let journal = String::from_utf8(p.read("out/results.jsonl")).unwrap();
     let mut lines: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    lines[0]["finding"] = serde_json::json!({ "kind": "results", "text": format!("layer 0 ({MARKUP}), PE 1, row 2, cycle 3: expected 4, got 5") });
+    lines[0]["finding"] =
+        serde_json::json!({ "kind": "results", "text": format!("layer 0 ({MARKUP}), PE 1, row 2, cycle 3: expected 4, got 5") });
     let name = lines[0]["configuration"].clone();
     let done = lines.iter_mut().find(|l| l["line"] == "done" && l["configuration"] == name).unwrap();
     done["failure"] = format!("failures/{}", name.as_str().unwrap()).into();
@@ -137,7 +154,9 @@ fn a_page_that_is_not_as_it_must_be_is_seen() {
         return;
     }
     let policy = "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">";
-    let page = |body: &str| format!("<!DOCTYPE html><html><head>{policy}</head><body><main><h1>a</h1><div id=verdict>b</div>{body}</main></body></html>");
+    let page = |body: &str| {
+        format!("<!DOCTYPE html><html><head>{policy}</head><body><main><h1>a</h1><div id=verdict>b</div>{body}</main></body></html>")
+    };
     p.write("good.html", page(""));
     let good = look(&p, "good.html", 360, 1);
     assert!(good["contrast"].as_f64().unwrap() > 20.0 && good["needed"] == 360, "{good}");

@@ -33,10 +33,16 @@ use rust_hdl::core::prelude::{check_all, Block};
 /// One module, for a file of its name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Module {
-    /// The file is `name.v`.
     pub name: String,
     /// From its header comment to `endmodule`.
     pub text: String,
+}
+
+impl Module {
+    /// That of the file that it is for.
+    pub fn file_name(&self) -> String {
+        format!("{}.v", self.name)
+    }
 }
 
 /// The modules of a design: the top first, hand-written leaves last.

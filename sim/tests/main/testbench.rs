@@ -14,7 +14,7 @@ fn play(model: &Model, image: &Model, inputs: &[Vec<i16>], preload: bool) -> Str
     let folder = tempfile::tempdir().unwrap();
     let design = lacuna_hdl::generate(model.arch()).unwrap();
     for m in &design.modules {
-        std::fs::write(folder.path().join(format!("{}.v", m.name)), &m.text).unwrap();
+        std::fs::write(folder.path().join(m.file_name()), &m.text).unwrap();
     }
     let bench = testbench(model, inputs, preload).unwrap();
     std::fs::write(folder.path().join("testbench.v"), &bench.verilog).unwrap();

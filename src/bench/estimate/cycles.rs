@@ -6,7 +6,7 @@ use crate::bench::ese_case::{Case, Variant};
 use crate::bench::hardware;
 use crate::bench::synthetic::Random;
 use anyhow::Result;
-use lacuna_compress::compile::{compile, Calibration, Densities, Depths, Range, RowOrder, Settings};
+use lacuna_compress::compile::{compile, Calibration, Densities, Range, Settings};
 use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
 use lacuna_compress::recurrent::{
     compile_recurrent_with, synthetic, synthetic_ranges, Density, Pruning, RecurrentCalibration, RecurrentSettings, Shape,
@@ -58,20 +58,7 @@ fn eie(arch: &Arch, seed: u64) -> Result<Cycles> {
         activation: Activation::Relu,
         conv: None,
     };
-    let settings = Settings {
-        pes: arch.pes,
-        fifo_depth: arch.fifo_depth,
-        weights: arch.weights,
-        weight_bits: arch.weight_bits,
-        run_bits: Some(arch.run_bits),
-        entries_per_word: arch.entries_per_word,
-        depths: Depths::default(),
-        acc_bits: None,
-        densities: Densities::Stated(density),
-        rows: RowOrder::Model,
-        input_scale: 1.0,
-        input_offset: 0.0,
-    };
+    let settings = Settings { densities: Densities::Stated(density), ..Settings::like(arch) };
     let calibration = Calibration::Given { input: Range { low: 0.0, high: 1.0 }, outputs: &[Range { low: 0.0, high: 64.0 }] };
     let model = compile(std::slice::from_ref(&layer), &settings, calibration)?.model;
     let input = model.quantize_input(&input)?;
@@ -83,17 +70,7 @@ fn eie(arch: &Arch, seed: u64) -> Result<Cycles> {
 /// Of a step in steady state.
 fn step(arch: &Arch, ese: &Ese, seed: u64) -> Result<Cycles> {
     let network = synthetic(&LSTM, seed);
-    let settings = RecurrentSettings {
-        pes: arch.pes,
-        channels: ese.channels,
-        fifo_depth: arch.fifo_depth,
-        weights: arch.weights,
-        weight_bits: arch.weight_bits,
-        run_bits: Some(arch.run_bits),
-        entries_per_word: arch.entries_per_word,
-        density: Density::uniform(&network, SIZE.2),
-        ..RecurrentSettings::default()
-    };
+    let settings = RecurrentSettings { density: Density::uniform(&network, SIZE.2), ..RecurrentSettings::like(arch) };
     let ranges = synthetic_ranges(&network);
     let compiled = compile_recurrent_with(&network, &settings, RecurrentCalibration::Ranges(&ranges))?;
     let timing = EseNetwork::new(&Recurrent::new(&compiled.model.image)?);

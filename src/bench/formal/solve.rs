@@ -1,6 +1,7 @@
 //! Yosys writes a checker and the emitted modules as SMT, `yosys-smtbmc` and Z3 answer.
 
 use super::table::{Of, Proof};
+use crate::flow::yosys;
 use crate::tools;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::spec::{Arch, Ese, WeightForm};
@@ -38,7 +39,6 @@ pub fn modules(of: Of) -> Result<Vec<Module>> {
 
 /// The programs, found once.
 pub struct Tools {
-    yosys: PathBuf,
     smtbmc: PathBuf,
     /// PATH with the folder of Z3 in front.
     path: std::ffi::OsString,
@@ -69,25 +69,18 @@ pub struct Answer {
 
 impl Tools {
     pub fn find() -> Result<Tools> {
-        let yosys = tools::find(&["yosys"], "the package yosys")?;
         let smtbmc = tools::find(&["yosys-smtbmc"], "the package yosys")?;
         let z3 = tools::find(&["z3"], "the PyPI package z3-solver (scripts/setup --formal)")?;
         let old = std::env::var_os("PATH").unwrap_or_default();
         let folders = z3.parent().map(Path::to_path_buf).into_iter().chain(std::env::split_paths(&old));
         let path = std::env::join_paths(folders).context("PATH")?;
-        Ok(Tools { yosys, smtbmc, path })
+        Ok(Tools { smtbmc, path })
     }
 
     /// Writes `model.smt2` into `folder`.
     pub fn model(&self, proof: &Proof, checker: &str, parameters: &[(&str, u32)], modules: &[Module], folder: &Path) -> Result<()> {
-        let mut script = String::new();
-        for module in modules {
-            let name = format!("{}.v", module.name);
-            std::fs::write(folder.join(&name), &module.text).with_context(|| name.clone())?;
-            script += &format!("read_verilog {name}\n");
-        }
         std::fs::write(folder.join("checker.sv"), checker).context("checker.sv")?;
-        script += &format!("read_verilog -formal -sv checker.sv\nhierarchy -check -top {}", top(proof)?);
+        let mut script = format!("read_verilog -formal -sv checker.sv\nhierarchy -check -top {}", top(proof)?);
         for (name, value) in parameters {
             script += &format!(" -chparam {name} {value}");
         }
@@ -102,8 +95,7 @@ impl Tools {
         }
         // what nothing drives is anything: a name that no longer exists makes a proof fail, not pass
         script += "chformal -early\nopt_clean\nsetundef -undriven -anyseq\nopt -fast\ndffunmap\nwrite_smt2 -wires model.smt2\n";
-        std::fs::write(folder.join("model.ys"), script).context("model.ys")?;
-        tools::run(&self.yosys, &["-q", "-s", "model.ys"], folder)
+        yosys::run(modules, &script, folder)
     }
 
     pub fn ask(&self, question: Question, depth: usize, folder: &Path) -> Result<Answer> {
