@@ -115,14 +115,13 @@ impl Counts {
 }
 
 /// Why points are not reached, in words, and which they are.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Waiver {
     pub module: String,
     /// A signal, `name[7]` or `name[15:8]`.
-    pub signal: Option<String>,
+    signal: Option<String>,
     /// Text in a line that does not run.
-    pub line: Option<String>,
+    line: Option<String>,
     pub reason: String,
 }
 
@@ -131,22 +130,38 @@ pub fn waivers() -> Result<Vec<Waiver>> {
     parse(include_str!("waivers.toml")).context("waivers.toml")
 }
 
+/// Each signal and each line is a waiver of its own, so that each must be for something.
 fn parse(text: &str) -> Result<Vec<Waiver>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct File {
         #[serde(default)]
-        waiver: Vec<Waiver>,
+        waiver: Vec<Group>,
     }
-    let all = toml::from_str::<File>(text)?.waiver;
-    for waiver in &all {
-        if waiver.signal.is_some() == waiver.line.is_some() {
-            bail!("{}: expected a signal or a line in each waiver, found both or none", waiver.module);
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Group {
+        module: String,
+        #[serde(default)]
+        signals: Vec<String>,
+        #[serde(default)]
+        lines: Vec<String>,
+        reason: String,
+    }
+    let mut all = vec![];
+    for Group { module, signals, lines, reason } in toml::from_str::<File>(text)?.waiver {
+        if signals.is_empty() && lines.is_empty() {
+            bail!("{module}: expected signals or lines in each waiver, found none");
         }
-        if waiver.reason.split_whitespace().count() < 4 {
-            bail!("{}: expected a sentence as the reason of a waiver, found {:?}", waiver.module, waiver.reason);
+        if reason.split_whitespace().count() < 4 {
+            bail!("{module}: expected a sentence as the reason of a waiver, found {reason:?}");
         }
-        waiver.signal.as_deref().map(bits_of).transpose()?;
+        let waiver = |signal, line| Waiver { module: module.clone(), signal, line, reason: reason.clone() };
+        for signal in signals {
+            bits_of(&signal)?;
+            all.push(waiver(Some(signal), None));
+        }
+        all.extend(lines.into_iter().map(|line| waiver(None, Some(line))));
     }
     Ok(all)
 }
@@ -326,7 +341,7 @@ mod tests {
     #[test]
     fn a_waiver_is_for_what_was_not_reached_only_and_one_for_nothing_is_an_error() {
         let waiver = |key: &str, value: &str| {
-            parse(&format!("[[waiver]]\nmodule = \"pe\"\n{key} = \"{value}\"\nreason = \"It is the one of the test.\"\n")).unwrap()
+            parse(&format!("[[waiver]]\nmodule = \"pe\"\n{key} = [\"{value}\"]\nreason = \"It is the one of the test.\"\n")).unwrap()
         };
         let judge = |counts: &Counts, waivers: &[Waiver]| Judged::new("x", counts, waivers);
         let none = judge(&counts("a", [1, 0, 0, 0], 0), &[]);
@@ -334,16 +349,16 @@ mod tests {
         let holes: Vec<&str> = none.holes.iter().map(|h| h.what.as_str()).collect();
         assert_eq!(holes, ["x[3:1]", "line 2 (if): if (full) x;"]);
         for (signal, waived) in [("x", 3), ("x[2:1]", 2), ("x[3]", 1), ("x[0]", 0), ("y", 0)] {
-            let waivers = waiver("signal", signal);
+            let waivers = waiver("signals", signal);
             let judged = judge(&counts("a", [1, 0, 0, 0], 0), &waivers);
             assert_eq!(judged.bits, Reached { reached: 1, waived, all: 4 }, "{signal}");
             assert_eq!(check_used(&waivers, &[judged]).is_ok(), waived > 0, "{signal}");
         }
-        let waivers = waiver("line", "if (full)");
+        let waivers = waiver("lines", "if (full)");
         assert_eq!(judge(&counts("a", [1; 4], 0), &waivers).lines.percent(), 100.0);
         let hit = judge(&counts("a", [1; 4], 1), &waivers);
         assert!(check_used(&waivers, &[hit]).unwrap_err().to_string().contains("pe if (full)"));
-        for wrong in ["signal = \"x\"\nline = \"y\"", "reason = \"\"", "signal = \"x[1:2]\"", "signal = \"x\"\nreason = \"no\""] {
+        for wrong in ["", "signal = [\"x\"]", "signals = [\"x[1:2]\"]", "signals = [\"x\"]\nreason = \"no\""] {
             assert!(parse(&format!("[[waiver]]\nmodule = \"pe\"\n{wrong}\nreason = \"A long one of words.\"\n")).is_err(), "{wrong}");
         }
         waivers_of_the_project_are_sentences();

@@ -183,7 +183,8 @@ impl Visit<'_> {
     }
 
     fn idle(&mut self) -> Judged {
-        self.host.bus.poll(map::STATUS, status::CHECKING, 0, CHECKED, "the end of a check").map_err(protocol)
+        // an abort clears states for a while (ESE)
+        self.host.bus.poll(map::STATUS, status::CHECKING | status::BUSY, 0, CHECKED, "the end of a check").map_err(protocol)
     }
 }
 
