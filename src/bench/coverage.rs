@@ -18,7 +18,7 @@ use std::time::Duration;
 
 const SEED: u64 = 1;
 /// Of a configuration, counted, and then not counted.
-const COUNTED: usize = 60;
+const COUNTED: usize = 36;
 const MORE: usize = 360;
 const CORES: usize = 2;
 const LINES: f64 = 95.0;

@@ -231,6 +231,8 @@ impl Bins {
                     "some"
                 },
             );
+            // the columns of a convolution's places have other numbers than its source: what all values are, an active one is
+            let least_only = source.iter().all(|value| [0, i16::MIN].contains(value));
             let mut seen = BTreeSet::new();
             let limit = (1u32 << a.run_bits) - 1;
             let least = if a.weights == WeightForm::Codebook { i32::from(i16::MIN) } else { -(1 << (a.weight_bits - 1)) };
@@ -264,8 +266,7 @@ impl Bins {
                         next = step.row + 1;
                         seen.insert(("accumulator", if before == Some(step.row) { "again" } else { "changes" }));
                         before = Some(step.row);
-                        // the columns of a convolution's places have other numbers than its source
-                        let least_input = layer.record.walk.is_none() && source.get(column) == Some(&i16::MIN);
+                        let least_input = least_only || (layer.record.walk.is_none() && source.get(column) == Some(&i16::MIN));
                         seen.insert(("product", if step.weight == least && least_input { "least_times_least" } else { "other" }));
                     }
                 }

@@ -173,6 +173,8 @@ pub struct Room {
     layers: usize,
     inputs: usize,
     outputs: usize,
+    /// Rows of a layer behind LSTMs.
+    pub linear: usize,
     /// Of convolutions.
     map: usize,
 }
@@ -180,13 +182,15 @@ pub struct Room {
 impl Room {
     pub fn new(arch: &Arch, fixed: bool, attempt: usize) -> Room {
         let divisor = 1 + attempt / 4;
-        let mut room = Room { columns: 90, rows: 70, layers: 3, inputs: 24, outputs: 18, map: 10 };
+        let mut room = Room { columns: 90, rows: 70, layers: 3, inputs: 24, outputs: 18, linear: 9, map: 10 };
         if fixed {
             let ese = arch.ese.as_ref();
             // runs of zeros that take two paddings in every PE
             room.rows = room.rows.max(arch.pes * ((2 << arch.run_bits.min(4)) + 2));
             room.columns = room.columns.min(arch.max_columns());
             room.rows = room.rows.min(arch.max_rows());
+            // so many that they take longer to send than to compute, where that can be
+            room.linear = ese.map_or(room.linear, |e| e.output_depth.min(e.cell_depth).min(48));
             room.layers = room.layers.min(arch.max_layers);
             room.inputs = room.inputs.min(ese.map_or(usize::MAX, |e| e.input_depth));
             room.outputs = room.outputs.min(ese.map_or(usize::MAX, |e| e.cell_depth.min(e.output_depth)));
@@ -198,6 +202,7 @@ impl Room {
             layers: room.layers.saturating_sub(attempt / 20).max(1),
             inputs: less(room.inputs),
             outputs: less(room.outputs),
+            linear: less(room.linear),
             map: room.map.saturating_sub(attempt / 8).max(3),
         }
     }
@@ -277,7 +282,7 @@ fn lstms(rng: &mut ChaCha8Rng, room: &Room) -> Lstms {
         .collect();
     let layers = (0..rng.random_range(0..=2))
         .map(|_| Linear {
-            rows: size(rng, room.outputs.min(9)),
+            rows: size(rng, room.linear),
             pattern: pattern(rng),
             density: pick(rng, &[0.2, 0.9]),
             relu: rng.random_bool(0.4),

@@ -5,6 +5,7 @@ use super::bins::{Bins, COVERPOINTS};
 use super::configuration::word;
 use super::draw::{self, Room};
 use lacuna_compress::spec::Arch;
+use lacuna_sim::perf_ese::{CELL_STORED, ROW_STORED};
 use std::collections::BTreeSet;
 
 /// The bins of what is drawn for these accelerators; for none, all.
@@ -41,6 +42,11 @@ fn reaches(arch: &Arch, point: &str, bin: &str) -> bool {
         // an LSTM layer takes two operations of the step's program, another layer one
         "lstm_layers" => ese && arch.max_layers >= 2 * bin.parse().unwrap_or(3),
         "linear_layers" => ese && arch.max_layers >= 2 + bin.parse().unwrap_or(0),
+        // outputs of a step go out one a cycle, channel after channel, while the next one takes its rows and two latencies at least
+        "step_cycles" if bin == "output_stalls" => arch.ese.as_ref().is_some_and(|e| {
+            let rows = Room::new(arch, true, 0).linear;
+            (e.channels * rows) as u64 > rows as u64 + CELL_STORED + ROW_STORED
+        }),
         "projection" | "peepholes" | "candidate" | "steps" | "sequence" | "compared" | "lstm_saturation" | "step_cycles" => ese,
         _ => true,
     }
