@@ -5,6 +5,7 @@
 // functions with statics in its headers have to be the executable's.
 #pragma GCC visibility push(default)
 #include <verilated.h>
+#include <verilated_cov.h>
 #include <verilated_vcd_c.h>
 #pragma GCC visibility pop
 

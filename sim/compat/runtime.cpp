@@ -7,6 +7,7 @@
 // functions here throw; the entry points in shim.cpp catch.
 
 #include <verilated.h>
+#include <verilated_cov.h>
 #include <verilated_vcd_c.h>
 
 #include <stdexcept>
@@ -42,8 +43,10 @@ void vl_fatal(const char* file, int line, const char*, const char* message) {
 void vl_warn(const char* file, int line, const char*, const char* message) { fault("error", file, line, message); }
 
 extern "C" {
-/// Never called with `true`: it exists so that the tracer is linked, which only traced models refer to.
+/// Never called with `true`: it exists so that tracer and coverage are linked, which only some models refer to.
 void lacuna_runtime_anchor(bool make) {
-    if (make) delete new VerilatedVcdC;
+    if (!make) return;
+    delete new VerilatedVcdC;
+    VerilatedCov::zero();
 }
 }

@@ -258,6 +258,18 @@ int32_t lacuna_trace(Dut* dut, const char* path) {
 }
 #endif
 
+#ifdef LACUNA_COVERAGE
+/// Writes what was counted since the last call, unless `path` is empty, and begins anew.
+int32_t lacuna_coverage(Dut* dut, const char* path) {
+    return guarded(dut, [&] {
+        VerilatedCovContext* const coverage = dut->context->coveragep();
+        if (*path) coverage->write(path);
+        coverage->zero();
+        return DONE;
+    });
+}
+#endif
+
 #ifdef LACUNA_AXI
 void lacuna_axi_stalls(Dut* dut, uint64_t seed, uint32_t percent) {
     dut->stalls.random.state = seed ? seed : 1;

@@ -26,6 +26,7 @@ pub fn library(design: &Design, options: &Options) -> Result<verilate::Library> 
         ports: design.ports.iter().map(|p| verilate::Port { name: p.name.clone(), width: p.width as u32, input: p.input }).collect(),
         parameters: vec![],
         trace: options.trace.is_some(),
+        coverage: false,
         axi_lite: None,
         streams: None,
         clock: "clock".into(),

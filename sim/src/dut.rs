@@ -20,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix;
 
+use crate::coverage::{Coverage, Kind};
 use crate::verilate::{Error, Library, Port, Result};
 
 mod plain;
@@ -98,7 +99,7 @@ struct Stream {
 }
 
 extern "C" {
-    /// Keeps the tracer in the executable (compat/runtime.cpp).
+    /// Keeps tracer and coverage in the executable (compat/runtime.cpp).
     fn lacuna_runtime_anchor(make: bool);
 }
 
@@ -107,8 +108,11 @@ pub struct Dut {
     handle: NonNull<Model>,
     core: Core,
     trace: Option<unsafe extern "C" fn(Handle, *const c_char) -> i32>,
+    coverage: Option<unsafe extern "C" fn(Handle, *const c_char) -> i32>,
     axi: Option<Axi>,
     stream: Option<Stream>,
+    /// What was reached before counting began and would not be again.
+    ahead: Coverage,
     limit: u64,
     top: String,
     ports: Vec<Port>,
@@ -176,6 +180,7 @@ impl Dut {
             wait: function!(b"lacuna_wait"),
         };
         let trace = if library.trace { Some(function!(b"lacuna_trace")) } else { None };
+        let coverage = if library.coverage { Some(function!(b"lacuna_coverage")) } else { None };
         let axi = match &library.axi_lite {
             None => None,
             Some(prefix) => Some(Axi {
@@ -214,8 +219,10 @@ impl Dut {
             handle,
             core,
             trace,
+            coverage,
             axi,
             stream,
+            ahead: Coverage::default(),
             limit: 10_000,
             top: library.top.clone(),
             ports: library.ports.clone(),
@@ -322,6 +329,31 @@ impl Dut {
             _ if self.message().is_empty() => Err(wrong("cannot be written".into())),
             status => self.check(status),
         }
+    }
+
+    /// Begins to count here what is reached, behind the reset: what registers do on their way out of random bits says nothing.
+    /// Blocks without a condition, of which some are evaluated at time 0 only, stay.
+    pub fn coverage_from_here(&mut self) -> Result<()> {
+        if let Some(before) = self.coverage()? {
+            self.ahead.0.extend(before.0.into_iter().filter(|(point, _)| point.kind == Kind::Line && point.what == "block"));
+        }
+        Ok(())
+    }
+
+    /// What was reached since the last call, or the start; None if the model was not built to count it.
+    pub fn coverage(&mut self) -> Result<Option<Coverage>> {
+        let Some(write) = self.coverage else { return Ok(None) };
+        let unwritten = |path: &Path, source| Error::Io { path: path.to_path_buf(), source };
+        let file = tempfile::NamedTempFile::new().map_err(|e| unwritten(&std::env::temp_dir(), e))?;
+        let path = file.path();
+        let text = CString::new(path.as_os_str().as_bytes()).map_err(|e| unwritten(path, e.into()))?;
+        // SAFETY: the handle is live and `text` a string.
+        self.check(unsafe { write(self.handle.as_ptr(), text.as_ptr()) })?;
+        let found = std::fs::read(path).map_err(|e| unwritten(path, e))?;
+        let wrong = |message| Error::Load { path: path.to_path_buf(), message };
+        let mut coverage = Coverage::parse(&String::from_utf8_lossy(&found)).map_err(wrong)?;
+        coverage.add(&std::mem::take(&mut self.ahead));
+        Ok(Some(coverage))
     }
 
     /// Completes and closes the VCD file, if one is open. Dropping the `Dut` does so too.

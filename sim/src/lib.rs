@@ -3,6 +3,7 @@
 //! Order of oracles: reference ~ golden (stated tolerance), golden = RTL (exact), cycle model = RTL (exact).
 //! The golden model never sees the hardware's description, and the hardware never sees it.
 
+pub mod coverage;
 pub mod golden;
 pub mod host;
 pub mod host_stream;

@@ -81,6 +81,9 @@ pub(crate) fn ports_header(build: &Build) -> String {
     if build.trace {
         macros += "#define LACUNA_TRACE\n";
     }
+    if build.coverage {
+        macros += "#define LACUNA_COVERAGE\n";
+    }
     if let Some(prefix) = &build.axi_lite {
         macros += &format!("#define LACUNA_AXI\n#define AXI(name) {prefix}##name\n");
         for (signal, macro_name) in [("awaddr", "LACUNA_AXI_AWADDR"), ("araddr", "LACUNA_AXI_ARADDR")] {

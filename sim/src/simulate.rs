@@ -52,6 +52,8 @@ pub struct Options {
     pub seed: u64,
     /// VCD of everything from the reset on.
     pub trace: Option<PathBuf>,
+    /// Count which lines run and which bits change.
+    pub coverage: bool,
     /// Where compiled models are kept.
     pub cache: PathBuf,
     /// Of the bus master: share of the cycles in which it does not go on, 0 to 95.
@@ -62,7 +64,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { door: Door::Axi, seed: 1, trace: None, cache: verilate::default_cache(), stalls_percent: 0, optimize: Optimize::Quick }
+        Options {
+            door: Door::Axi,
+            seed: 1,
+            trace: None,
+            coverage: false,
+            cache: verilate::default_cache(),
+            stalls_percent: 0,
+            optimize: Optimize::Quick,
+        }
     }
 }
 
@@ -160,6 +170,7 @@ pub fn library(design: &Design, options: &Options) -> Result<verilate::Library> 
         ports: design.ports.iter().map(|p| verilate::Port { name: p.name.clone(), width: p.width as u32, input: p.input }).collect(),
         parameters: if preload { vec![("PRELOAD".into(), "1".into()), ("IMAGE".into(), "\"@images/\"".into())] } else { vec![] },
         trace: options.trace.is_some(),
+        coverage: options.coverage,
         axi_lite: Some("s_axi_".into()),
         streams: design.ports.iter().any(|p| p.name == "s_axis_tvalid").then(verilate::Streams::default),
         clock: "clock".into(),
@@ -191,6 +202,7 @@ pub(crate) fn reset_host(image: &MemoryImage, library: &verilate::Library, optio
         host.bus.0.axi_stalls(options.seed, options.stalls_percent)?;
     }
     host.bus.0.reset(2)?;
+    host.bus.0.coverage_from_here()?;
     host.wait_idle(flush_limit(arch))?;
     host.identify()?;
     Ok(host)

@@ -48,8 +48,9 @@ const VERILATOR_FLAGS: [&str; 13] = [
     "Vdut",
     "--no-decoration",
 ];
-const CXX_FLAGS: [&str; 8] =
-    ["-std=gnu++17", "-O1", "-fPIC", "-w", "-fvisibility=hidden", "-fno-semantic-interposition", "-DVM_COVERAGE=0", "-DVM_SC=0"];
+/// Modules stay modules: their instances then share the code that counts, which would else be half of the model.
+const COVERAGE_FLAGS: [&str; 3] = ["--coverage-line", "--coverage-toggle", "-fno-inline"];
+const CXX_FLAGS: [&str; 7] = ["-std=gnu++17", "-O1", "-fPIC", "-w", "-fvisibility=hidden", "-fno-semantic-interposition", "-DVM_SC=0"];
 
 /// What can go wrong between Verilog text and a running model.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +136,8 @@ pub struct Build {
     pub parameters: Vec<(String, String)>,
     /// Compile waveform support in: a longer build, and a little less speed also while no file is open.
     pub trace: bool,
+    /// Count which lines run and which bits change ([`crate::dut::Dut::coverage`]): a build of ten times the time.
+    pub coverage: bool,
     /// Prefix of the ports of an AXI4-Lite slave, e.g. `s_axi_`, to be driven by the built-in master.
     pub axi_lite: Option<String>,
     /// AXI4-Streams to be driven by the built-in master and slave.
@@ -151,6 +154,7 @@ pub struct Library {
     pub(crate) top: String,
     pub(crate) ports: Vec<Port>,
     pub(crate) trace: bool,
+    pub(crate) coverage: bool,
     pub(crate) axi_lite: Option<String>,
     pub(crate) streams: bool,
     cached: bool,
@@ -236,6 +240,7 @@ impl Build {
             top: self.top.clone(),
             ports: self.ports.clone(),
             trace: self.trace,
+            coverage: self.coverage,
             axi_lite: self.axi_lite.clone(),
             streams: self.streams.is_some(),
             cached,
@@ -285,6 +290,9 @@ impl Build {
         if self.trace {
             arguments.push("--trace".into());
         }
+        if self.coverage {
+            arguments.extend(COVERAGE_FLAGS.map(String::from));
+        }
         if self.optimize == Optimize::Fast {
             arguments.push("-O3".into());
         }
@@ -301,6 +309,7 @@ impl Build {
             flags.push("-O0".into());
         }
         flags.push(format!("-DVM_TRACE={}", u8::from(self.trace)));
+        flags.push(format!("-DVM_COVERAGE={}", u8::from(self.coverage)));
         flags.push(format!("-I{}", tools.include.display()));
         flags.push(format!("-I{}", tools.include.join("vltstd").display()));
         flags

@@ -6,6 +6,8 @@
 mod big;
 mod board;
 mod charlm;
+#[cfg(feature = "verilator")]
+mod coverage;
 #[cfg(feature = "train")]
 mod deep;
 mod digits;
@@ -64,7 +66,7 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
-    /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built, regress: for its results; a run
+    /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built, regress, coverage: for results; a run
     /// that was stopped goes on from there. fuzz: for inputs that fail
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
@@ -91,7 +93,11 @@ impl BenchArgs {
             Ok(())
         };
         only(self.all, "--all", &[Bench::Nine])?;
-        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate, Bench::Regress, Bench::Fuzz])?;
+        only(
+            self.keep.is_some(),
+            "--keep",
+            &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate, Bench::Regress, Bench::Coverage, Bench::Fuzz],
+        )?;
         only(self.fit.is_some(), "--fit", &[Bench::Estimate])?;
         only(self.plots.is_some(), "--plots", &trains)?;
         only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board])?;
@@ -151,6 +157,8 @@ pub enum Bench {
     Fuzz,
     /// Digit networks placed and routed for boards, and EIE's 64 PEs synthesized: area, clock, digits per second; an hour
     Board,
+    /// Lines, bits and bins that the regression of the named configurations S and M reaches; a quarter of an hour
+    Coverage,
     /// 1,000 random configurations of both datapaths, 3,000 runs under Verilator; up to two hours on two cores
     Regress,
 }
@@ -180,6 +188,7 @@ impl Bench {
             Bench::Formal => "formal",
             Bench::Fuzz => "fuzz",
             Bench::Board => "board",
+            Bench::Coverage => "coverage",
             Bench::Regress => "regress",
         }
     }
@@ -224,6 +233,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Wire => wire::run()?,
         #[cfg(not(feature = "verilator"))]
         Bench::Wire => return Err(crate::commands::built_without_verilator("bench wire")),
+        #[cfg(feature = "verilator")]
+        Bench::Coverage => coverage::run(args.keep.as_deref())?,
+        #[cfg(not(feature = "verilator"))]
+        Bench::Coverage => return Err(crate::commands::built_without_verilator("bench coverage")),
         #[cfg(feature = "verilator")]
         Bench::Regress => regress::run(args.keep.as_deref())?,
         #[cfg(not(feature = "verilator"))]

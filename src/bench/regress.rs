@@ -51,8 +51,8 @@ fn measure(folder: &Path, configurations: usize) -> Result<Outcome> {
         let [emit, verilate, run] = [d.times.emit, d.times.verilate, d.times.run].map(each);
         notes.push(format!("{}: {emit} s to emit, {verilate} s to verilate and {run} s to run a configuration", d.datapath));
     }
-    let (reached, all) = summary.bins.counts();
-    notes.push(format!("{reached} of {all} bins reached; not: {}", summary.bins.holes().join(", ")));
+    let (reached, all) = summary.bin_counts();
+    notes.push(format!("{reached} of {all} bins reached; not: {}", summary.holes().join(", ")));
     let sum = |of: fn(&crate::regress::report::Datapath) -> usize| summary.datapaths.iter().map(of).sum::<usize>() as f64;
     let checks = vec![
         Check::new("configurations", sum(|d| d.configurations), 0, Bar::AtLeast(configurations as f64)),

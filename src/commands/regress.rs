@@ -43,6 +43,9 @@ pub struct RegressArgs {
     /// Only configurations whose label has this text (--list shows the labels)
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// With -c or --named: count which lines of the Verilog run and which of its bits change; builds take ten times as long
+    #[arg(long, conflicts_with = "replay")]
+    coverage: bool,
     /// Only part k of n, for several machines
     #[cfg(feature = "verilator")]
     #[arg(long, value_name = "K/N")]
@@ -96,6 +99,7 @@ pub use running::run;
 mod running {
     use super::{RegressArgs, RegressCommand};
     use crate::regress::configuration::{word, Configuration};
+    use crate::regress::coverage::Reached;
     use crate::regress::engine::Engine;
     use crate::regress::merge::merge;
     use crate::regress::plan::{Plan, Settings};
@@ -178,7 +182,11 @@ mod running {
         };
         let mut faults: Vec<String> = args.fault.iter().map(|fault| fault.text()).collect();
         faults.extend(args.verilog.iter().map(|folder| format!("verilog {}", folder.display())));
+        if args.coverage && accelerators.is_empty() {
+            bail!("found --coverage without an accelerator, expected -c or --named beside it: the lines of drawn ones are not the same");
+        }
         Ok(Settings {
+            coverage: args.coverage,
             filter: args.filter.clone(),
             shard: args.shard,
             fault: (!faults.is_empty()).then(|| faults.join(", ")),
@@ -256,9 +264,13 @@ mod running {
         for missing in &summary.missing {
             term::line(missing)?;
         }
-        let (reached, all) = summary.bins.counts();
+        let (reached, all) = summary.bin_counts();
         term::line(format!("coverage: {reached} of {all} bins"))?;
-        let holes = summary.bins.holes();
+        for v in &summary.verilog {
+            let of = |r: &Reached| format!("{:.2} % of {}", r.percent(), grouped(r.all - r.waived));
+            term::line(format!("{}: {} lines and branches ran, {} bits changed", v.accelerator, of(&v.lines), of(&v.bits)))?;
+        }
+        let holes = summary.holes();
         if !holes.is_empty() && holes.len() <= 40 {
             term::line(format!("not reached: {}", holes.join(", ")))?;
         }
@@ -268,7 +280,7 @@ mod running {
             (false, _) => format!("FAILED: {} of {}", grouped(summary.failures.len()), term::count(summary.runs(), "run")),
         };
         term::line(verdict)?;
-        term::note(format!("wrote {}/results.json and junit.xml", folder.display()));
+        term::note(format!("wrote {}/report.html, results.json and junit.xml", folder.display()));
         Ok(if summary.passed { ExitCode::SUCCESS } else { ExitCode::from(term::BAD) })
     }
 
@@ -284,7 +296,8 @@ mod running {
         }
         merged.plan.write(output)?;
         merged.records.write(output)?;
-        let summary = Summary::new(&merged.plan, &merged.records, merged.missing);
+        merged.coverage.iter().try_for_each(|(arch, counts)| counts.add_to(output, arch))?;
+        let summary = Summary::new(&merged.plan, &merged.records, merged.missing).with_coverage(output)?;
         summary.write(output, &merged.plan, &merged.records)?;
         judged(&summary, output)
     }

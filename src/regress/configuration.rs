@@ -183,6 +183,9 @@ pub struct Run {
     /// Sequences of different lengths, which go on from the state that is there (ESE).
     #[serde(default)]
     pub uneven: bool,
+    /// Before it the host reads and writes every register and memory, tries what is refused, and loads the weights again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub visit: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disturbance: Option<Disturbance>,
 }

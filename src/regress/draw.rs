@@ -3,9 +3,9 @@
 //! Number and seed determine a configuration. Half of the configurations are of each datapath, half of EIE's have
 //! convolutions. A matrix is random with probability 0.4, and each of the other [`Pattern`]s with 0.075; a run has zero
 //! inputs, only a last one, only the most negative, or only extremes with 0.1 each; each handshake stalls in half of the
-//! runs; a third of the runs are broken off first.
+//! runs; a third of the runs are broken off first, and the host visits before a fifth of them.
 
-use super::chance::{of_configuration, pick};
+use super::chance::{of_configuration, of_place, pick};
 use super::configuration::*;
 use super::layers::{self, For};
 use super::recurrent;
@@ -18,6 +18,8 @@ use rand_chacha::ChaCha8Rng;
 
 /// Runs of a configuration: the first network, another one, and the first again.
 pub const RUNS: usize = 3;
+/// Number of the stream of random numbers that decides about visits of the host.
+const VISIT: u32 = 1 << 19;
 /// Draws that may not fit their accelerator until it is given up.
 const ATTEMPTS: usize = 200;
 
@@ -165,9 +167,9 @@ fn accelerator(rng: &mut ChaCha8Rng, ese: bool, conv: bool) -> Arch {
 
 /// How large networks may be. What an accelerator's memories hold depends on the weights too, so that draws become smaller
 /// until one fits.
-struct Room {
+pub struct Room {
     columns: usize,
-    rows: usize,
+    pub rows: usize,
     layers: usize,
     inputs: usize,
     outputs: usize,
@@ -176,11 +178,13 @@ struct Room {
 }
 
 impl Room {
-    fn new(arch: &Arch, fixed: bool, attempt: usize) -> Room {
+    pub fn new(arch: &Arch, fixed: bool, attempt: usize) -> Room {
         let divisor = 1 + attempt / 4;
         let mut room = Room { columns: 90, rows: 70, layers: 3, inputs: 24, outputs: 18, map: 10 };
         if fixed {
             let ese = arch.ese.as_ref();
+            // runs of zeros that take two paddings in every PE
+            room.rows = room.rows.max(arch.pes * ((2 << arch.run_bits.min(4)) + 2));
             room.columns = room.columns.min(arch.max_columns());
             room.rows = room.rows.min(arch.max_rows());
             room.layers = room.layers.min(arch.max_layers);
@@ -283,6 +287,15 @@ fn lstms(rng: &mut ChaCha8Rng, room: &Room) -> Lstms {
     Lstms { inputs, hold, reach: pick(rng, &[0.5, 2.0, 8.0]), bias: pick(rng, &[0.2, 2.0, 7.0]), lstm, layers }
 }
 
+/// What breaks off runs of a datapath.
+pub fn breaks(ese: bool) -> &'static [Break] {
+    if ese {
+        &[Break::Reset, Break::Stop]
+    } else {
+        &[Break::Reset, Break::Abort, Break::Write]
+    }
+}
+
 fn run(rng: &mut ChaCha8Rng, network: usize, ese: bool) -> Run {
     let input = match rng.random_range(0..10) {
         0 => Input::Zero,
@@ -296,10 +309,10 @@ fn run(rng: &mut ChaCha8Rng, network: usize, ese: bool) -> Run {
     let (bus_stalls, streams) = (stalls(true), stalls(ese) > 0);
     // half of ESE's runs have no stalls on the streams, so that their cycles count
     let (input_stalls, output_stalls) = if streams { (stalls(ese), stalls(ese)) } else { (0, 0) };
-    let breaks: &[Break] = if ese { &[Break::Reset, Break::Stop] } else { &[Break::Reset, Break::Abort, Break::Write] };
-    let disturbance = rng.random_bool(0.34).then(|| Disturbance { what: pick(rng, breaks), at: rng.random_range(0..=1000) });
+    let disturbance = rng.random_bool(0.34).then(|| Disturbance { what: pick(rng, breaks(ese)), at: rng.random_range(0..=1000) });
     let vectors = if ese { pick(rng, &[1, 2, 3, 5, 8]) } else { rng.random_range(1..=3) };
     let (states, uneven) = (ese && rng.random_bool(0.3), ese && rng.random_bool(0.4));
     let seed = rng.random_range(0..1u64 << 53);
-    Run { seed, network, input, vectors, bus_stalls, input_stalls, output_stalls, disturbance, states, uneven }
+    let visit = of_place(seed, VISIT, 0, 0).random_bool(0.2);
+    Run { seed, visit, network, input, vectors, bus_stalls, input_stalls, output_stalls, disturbance, states, uneven }
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::Arch;
 use lacuna_hdl::Design;
+use lacuna_sim::coverage::Coverage;
 use lacuna_sim::simulate::{library, Door, Options};
 use lacuna_sim::verilate::{default_cache, Library, Optimize};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Engine {
     pub fault: Option<Fault>,
     /// Accelerators that are run again and again: their compiled designs stay in the cache.
     pub kept: Vec<Arch>,
+    /// Count which lines of the Verilog run and which bits change.
+    pub coverage: bool,
     /// Compiled designs in the cache that are of no further use.
     built: Mutex<Vec<PathBuf>>,
 }
@@ -83,7 +86,11 @@ pub struct Ran {
     pub finding: Option<Finding>,
     /// Cycles that were compared with the cycle model.
     pub cycles: u64,
+    /// The least that they can be.
+    pub bound: u64,
     pub bins: Bins,
+    /// What of the Verilog was reached, if that is counted.
+    pub coverage: Option<Coverage>,
 }
 
 /// Seconds of a configuration.
@@ -111,7 +118,7 @@ pub struct Bench {
 
 impl Engine {
     pub fn new(verilog: Option<PathBuf>, fault: Option<Fault>, kept: Vec<Arch>) -> Engine {
-        Engine { verilog, fault, kept, built: Mutex::default() }
+        Engine { verilog, fault, kept, ..Engine::default() }
     }
 
     /// Deletes the compiled designs that nobody will run again.
@@ -144,6 +151,8 @@ impl Engine {
             door: if c.door == DoorKind::Axi { Door::Axi } else { Door::Preload },
             seed: c.seed,
             trace: trace.map(Path::to_path_buf),
+            // preloaded memories differ in what runs before time 0 only
+            coverage: self.coverage && c.door == DoorKind::Axi,
             cache: default_cache(),
             stalls_percent: 0,
             optimize: Optimize::Draft,

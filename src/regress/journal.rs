@@ -40,6 +40,9 @@ pub struct RunResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<Finding>,
     pub cycles: u64,
+    /// What they cannot be fewer than: the mean work of the PEs. 0 where nothing was compared.
+    #[serde(default)]
+    pub bound: u64,
     pub bins: Bins,
 }
 

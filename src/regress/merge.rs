@@ -1,8 +1,10 @@
 //! Shards of one regression as one: nothing lost, nothing counted twice.
 
+use super::coverage::Counts;
 use super::journal::Records;
 use super::plan::{Plan, Settings, Shard};
 use anyhow::{bail, Result};
+use lacuna_compress::spec::Arch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,8 @@ pub struct Merged {
     pub plan: Plan,
     pub records: Records,
     pub missing: Vec<String>,
+    /// Lines and bits of each accelerator, if they were counted.
+    pub coverage: Vec<(Arch, Counts)>,
 }
 
 /// Reads the folders of shards. Folders of different regressions, or twice of one shard, are an error.
@@ -40,7 +44,15 @@ pub fn merge(folders: &[PathBuf]) -> Result<Merged> {
         shards.insert(number, (folder, plan));
     }
     let Some((_, settings, of)) = first else { bail!("there is no folder to merge") };
-    let mut merged = Merged { plan: Plan { settings, configurations: vec![] }, records: Records::default(), missing: vec![] };
+    let mut merged =
+        Merged { plan: Plan { settings, configurations: vec![] }, records: Records::default(), missing: vec![], coverage: vec![] };
+    for arch in merged.plan.settings.accelerators.iter().filter(|_| merged.plan.settings.coverage) {
+        let mut all = Counts::default();
+        for (folder, _) in shards.values() {
+            Counts::read(folder, arch)?.iter().for_each(|counts| all.add(counts));
+        }
+        merged.coverage.push((arch.clone(), all));
+    }
     for number in 1..=of {
         let Some((folder, plan)) = shards.remove(&number) else {
             merged.missing.push(format!("shard {number}/{of} is missing"));

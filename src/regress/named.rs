@@ -51,6 +51,16 @@ pub fn of_size(size: Size) -> Result<Vec<Named>> {
     texts.map(|(_, name, text)| parse(name, text)).collect()
 }
 
+/// What an accelerator is called: its name if it is one of these, else its hash.
+pub fn name_of(arch: &Arch) -> Result<String> {
+    for (_, name, text) in TEXTS {
+        if parse(name, text)?.accelerator == *arch {
+            return Ok(name.to_string());
+        }
+    }
+    Ok(format!("{:016x}", arch.hash()))
+}
+
 fn parse(name: &str, text: &str) -> Result<Named> {
     let named: Named = toml::from_str(text).with_context(|| format!("{name}.toml"))?;
     if named.name != name {

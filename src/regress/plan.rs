@@ -26,6 +26,9 @@ pub struct Settings {
     /// What faults are put in, to show that they are found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// Lines and bits of the Verilog are counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub coverage: bool,
     /// Given accelerators; none are drawn.
     #[serde(default)]
     pub accelerators: Vec<Arch>,
@@ -69,7 +72,16 @@ pub const FILE: &str = "plan.json";
 impl Settings {
     /// So many runs of drawn accelerators, whole.
     pub fn drawn(seed: u64, runs: usize) -> Settings {
-        Settings { version: env!("CARGO_PKG_VERSION").into(), seed, runs, filter: None, shard: None, fault: None, accelerators: vec![] }
+        Settings {
+            version: env!("CARGO_PKG_VERSION").into(),
+            seed,
+            runs,
+            filter: None,
+            shard: None,
+            fault: None,
+            coverage: false,
+            accelerators: vec![],
+        }
     }
 
     /// In the words of the command's flags.
@@ -78,6 +90,7 @@ impl Settings {
         words.extend(self.filter.iter().map(|filter| format!("--filter {filter}")));
         words.extend(self.shard.iter().map(|shard| format!("--shard {shard}")));
         words.extend(self.fault.iter().map(|fault| format!("--fault {fault}")));
+        words.extend(self.coverage.then(|| "--coverage".to_string()));
         let hashes: Vec<String> = self.accelerators.iter().map(|arch| format!("{:016x}", arch.hash())).collect();
         words.extend((!hashes.is_empty()).then(|| format!("for accelerator {}", hashes.join(", "))));
         words.push(format!("by version {}", self.version));

@@ -1,6 +1,7 @@
 //! A plan at work: several configurations at once, each result noted as soon as it is there, failures shrunk and kept.
 
 use super::configuration::Configuration;
+use super::coverage::Counts;
 use super::engine::{Engine, Fault, Finding};
 use super::failure;
 use super::journal::{Done, Journal, RunResult};
@@ -8,6 +9,7 @@ use super::plan::Plan;
 use super::report::Summary;
 use super::shrink::Limits;
 use anyhow::Result;
+use lacuna_sim::coverage::Coverage;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{mpsc, Mutex, PoisonError};
@@ -54,7 +56,9 @@ impl Regression<'_> {
                 .map(|_| {
                     let (news, open, journal, next, failed, stopped) = (news.clone(), &open, &journal, &next, &failed, &stopped);
                     scope.spawn(move || -> Result<()> {
-                        let engine = Engine::new(self.verilog.clone(), self.fault, self.plan.settings.accelerators.clone());
+                        let settings = &self.plan.settings;
+                        let mut engine = Engine::new(self.verilog.clone(), self.fault, settings.accelerators.clone());
+                        engine.coverage = settings.coverage;
                         while !stopped.load(Ordering::Relaxed) && self.time.is_none_or(|time| begin.elapsed() < time) {
                             let Some(c) = open.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
                             let one = One { regression: self, engine: &engine, journal, news: &news };
@@ -70,7 +74,7 @@ impl Regression<'_> {
             workers.into_iter().try_for_each(|w| w.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })?;
         let journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let summary = Summary::new(self.plan, &journal.records, vec![]);
+        let summary = Summary::new(self.plan, &journal.records, vec![]).with_coverage(self.folder)?;
         summary.write(self.folder, self.plan, &journal.records)?;
         Ok(summary)
     }
@@ -94,12 +98,19 @@ impl One<'_> {
                 first = Some((0, finding));
             }
             Ok(mut bench) => {
+                let mut reached: Option<Coverage> = None;
                 self.engine.run(c, &mut bench, |number, ran| {
+                    ran.coverage.iter().for_each(|coverage| reached.get_or_insert_default().add(coverage));
                     if let Some(finding) = &ran.finding {
                         first.get_or_insert((number, finding.clone()));
                     }
-                    self.note(c, number, RunResult { finding: ran.finding, cycles: ran.cycles, bins: ran.bins })
+                    self.note(c, number, RunResult { finding: ran.finding, cycles: ran.cycles, bound: ran.bound, bins: ran.bins })
                 })?;
+                if let Some(reached) = reached {
+                    // one at a time, like the journal; before the end is noted, so that a kill between both loses nothing
+                    let _one = self.locked();
+                    Counts::of(&c.name, &reached, &bench.design).add_to(self.regression.folder, &c.accelerator)?;
+                }
                 done.times = bench.times;
             }
         }

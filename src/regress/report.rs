@@ -1,14 +1,18 @@
 //! What a regression found, as JSON for programs and as JUnit's XML for what runs tests.
 
 use super::bins::{Bins, COVERPOINTS};
+use super::coverage::{waivers, Counts, Judged};
 use super::engine::{Finding, Kind, Times};
 use super::journal::{Record, Records};
+use super::named;
+use super::page;
 use super::plan::{Plan, Settings};
+use super::reach::reachable;
 use anyhow::Result;
 use lacuna_compress::files::write_whole;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,8 +56,14 @@ pub struct Summary {
     pub failures: Vec<Failure>,
     /// Coverpoints, each bin with the runs that reached it.
     pub coverage: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// Lines and bits of the Verilog, if they were counted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub verilog: Vec<Judged>,
     #[serde(skip)]
     pub bins: Bins,
+    /// Bins that these settings can reach.
+    #[serde(skip)]
+    pub reachable: BTreeSet<String>,
 }
 
 impl Summary {
@@ -83,12 +93,37 @@ impl Summary {
         if done < planned && missing.is_empty() {
             missing.push(format!("{} of {planned} configurations are not done", planned - done));
         }
-        let of = |point: &str, bin: &str| bins.0.get(&format!("{point}:{bin}")).copied().unwrap_or(0);
-        let point =
-            |(point, names): &(&'static str, &'static [&'static str])| (*point, names.iter().map(|bin| (*bin, of(point, bin))).collect());
-        let coverage = COVERPOINTS.iter().map(point).collect();
+        let reachable = reachable(&plan.settings.accelerators);
+        let mut coverage: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        for (point, bin) in COVERPOINTS.iter().flat_map(|(point, names)| names.iter().map(move |bin| (*point, *bin))) {
+            let key = format!("{point}:{bin}");
+            if reachable.contains(&key) || bins.0.contains_key(&key) {
+                coverage.entry(point).or_default().insert(bin, bins.0.get(&key).copied().unwrap_or(0));
+            }
+        }
         let passed = failures.is_empty() && missing.is_empty();
-        Summary { settings: plan.settings.clone(), passed, missing, datapaths, failures, coverage, bins }
+        Summary { settings: plan.settings.clone(), passed, missing, datapaths, failures, coverage, verilog: vec![], bins, reachable }
+    }
+
+    /// With what a folder has of the lines and bits that were counted.
+    pub fn with_coverage(mut self, folder: &Path) -> Result<Summary> {
+        let waivers = waivers()?;
+        for arch in self.settings.accelerators.iter().filter(|_| self.settings.coverage) {
+            if let Some(counts) = Counts::read(folder, arch)? {
+                self.verilog.push(Judged::new(&named::name_of(arch)?, &counts, &waivers));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Bins that were reached, and that can be.
+    pub fn bin_counts(&self) -> (usize, usize) {
+        let all: BTreeSet<&String> = self.reachable.iter().chain(self.bins.0.keys()).collect();
+        (self.bins.0.len(), all.len())
+    }
+
+    pub fn holes(&self) -> Vec<String> {
+        self.bins.holes(&self.reachable)
     }
 
     /// Runs of all datapaths.
@@ -96,10 +131,11 @@ impl Summary {
         self.datapaths.iter().map(|d| d.runs).sum()
     }
 
-    /// Writes both files into a folder.
+    /// Writes all files into a folder.
     pub fn write(&self, folder: &Path, plan: &Plan, records: &Records) -> Result<()> {
         write_whole(&folder.join(JSON), (serde_json::to_string_pretty(self)? + "\n").as_bytes())?;
-        Ok(write_whole(&folder.join(JUNIT), junit(plan, records).to_string()?.as_bytes())?)
+        write_whole(&folder.join(JUNIT), junit(plan, records).to_string()?.as_bytes())?;
+        Ok(write_whole(&folder.join(page::FILE), page::page(self, plan, records)?.as_bytes())?)
     }
 }
 

@@ -6,8 +6,10 @@ use super::configuration::{Break, Configuration, Disturbance, Lstms, Run};
 use super::engine::{Fault, Finding, Kind, Ran};
 use super::layers::{input, INPUT};
 use super::session::{for_golden, protocol};
+use super::visit;
 use lacuna_compress::manifest::{Model, RecurrentModel};
 use lacuna_compress::spec::registers::{self as map, control, errors};
+use lacuna_sim::coverage::Coverage;
 use lacuna_sim::dut::{AxiWrite, Response};
 use lacuna_sim::golden::{Golden, Recurrent};
 use lacuna_sim::host::{error_names, Transport};
@@ -51,6 +53,10 @@ impl LayerRuns {
         self.judge()
     }
 
+    pub fn coverage(&mut self) -> Result<Option<Coverage>, Finding> {
+        self.simulator.host.bus.0.coverage().map_err(protocol)
+    }
+
     fn judge(&mut self) -> Result<(), Finding> {
         if let Some(image) = for_golden(&self.model.image, self.fault) {
             self.simulator.judge_by(Golden::new(&image).map_err(protocol)?);
@@ -60,6 +66,12 @@ impl LayerRuns {
 
     pub fn run(&mut self, run: &Run, number: usize, bins: &mut Bins) -> Result<Ran, Finding> {
         let seed = run.seed;
+        if run.visit {
+            self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
+            visit::host(&mut self.simulator.host, seed)?;
+            self.simulator.load().map_err(protocol)?;
+            visit::interrupt(&mut self.simulator.host)?;
+        }
         self.simulator.host.bus.0.axi_stalls(seed, run.bus_stalls).map_err(protocol)?;
         let mut ran = Ran::default();
         for vector in 0..run.vectors {
@@ -73,6 +85,7 @@ impl LayerRuns {
             let verdict = self.simulator.verify(&input).map_err(protocol)?;
             bins.layers(self.simulator.golden(), &input, &verdict);
             ran.cycles += verdict.run.cycles;
+            ran.bound += self.simulator.network().time(&verdict.golden).total.bound(self.model.arch().pes);
             let at = |text: String| format!("run {number}, input {vector}: {text}");
             if let Some(mismatch) = &verdict.mismatch {
                 ran.finding = Some(Finding::new(Kind::Results, at(mismatch.to_string())));
@@ -165,6 +178,10 @@ impl<'a> StepRuns<'a> {
         self.judge()
     }
 
+    pub fn coverage(&mut self) -> Result<Option<Coverage>, Finding> {
+        self.simulator.host.bus.0.coverage().map_err(protocol)
+    }
+
     fn judge(&mut self) -> Result<(), Finding> {
         if let Some(image) = for_golden(&self.model.image, self.fault) {
             self.simulator.judge_by(Recurrent::new(&image).map_err(protocol)?);
@@ -180,6 +197,9 @@ impl<'a> StepRuns<'a> {
             (0..run.vectors).map(|step| input(run.input, seed, channel << 16 | step, spec.inputs)).collect()
         };
         let vectors: Vec<Vec<Vec<i16>>> = (0..channels).map(of_channel).collect();
+        if run.visit {
+            self.visit(seed)?;
+        }
         self.simulator.host.bus.0.axi_stalls(seed, run.bus_stalls).map_err(protocol)?;
         self.simulator.set_stalls(seed, run.input_stalls, run.output_stalls).map_err(protocol)?;
         if let Some(disturbance) = &run.disturbance {
@@ -205,6 +225,7 @@ impl<'a> StepRuns<'a> {
             let cycle_model = EseNetwork::new(self.simulator.golden());
             let (mut one, all) = (cycle_model.run_all(1), cycle_model.run_all(run.vectors));
             ran.cycles = all.ends.last().copied().unwrap_or(0);
+            ran.bound = cycle_model.bound() * run.vectors as u64;
             if self.fault == Some(Fault::CycleModel) {
                 one.completes.iter_mut().for_each(|cycle| *cycle += 1);
             }
@@ -219,6 +240,17 @@ impl<'a> StepRuns<'a> {
             ran.finding = unexpected(&format!("run {number}"), found, 0);
         }
         Ok(ran)
+    }
+
+    fn visit(&mut self, seed: u64) -> Result<(), Finding> {
+        let s = &mut self.simulator;
+        s.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
+        visit::host(&mut s.host, seed)?;
+        s.load(&self.model).map_err(protocol)?;
+        let limit = s.limit(2);
+        visit::streams(s, limit)?;
+        visit::interrupt(&mut s.host)?;
+        self.judge()
     }
 
     /// Starts, and breaks off: a reset drops everything, a stop lets the step under way end.

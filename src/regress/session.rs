@@ -80,6 +80,10 @@ impl<'a> Session<'a> {
             _ => return Err(Finding::new(Kind::Build, "the networks are not all of the accelerator's datapath")),
         };
         ran.bins = bins;
+        ran.coverage = match &mut self.at_work {
+            AtWork::Layers(runs) => runs.coverage()?,
+            AtWork::Steps(runs) => runs.coverage()?,
+        };
         Ok(ran)
     }
 }

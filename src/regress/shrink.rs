@@ -98,6 +98,7 @@ fn on_the_same_hardware(c: &Configuration, run: usize) -> Vec<Configuration> {
     smaller.with(|c| c.door = DoorKind::Preload);
     for r in 0..c.runs.len() {
         smaller.with(|c| c.runs[r].disturbance = None);
+        smaller.with(|c| c.runs[r].visit = false);
         smaller.with(|c| (c.runs[r].bus_stalls, c.runs[r].input_stalls, c.runs[r].output_stalls) = (0, 0, 0));
         smaller.with(|c| c.runs[r].bus_stalls = 0);
         smaller.with(|c| c.runs[r].input_stalls = 0);

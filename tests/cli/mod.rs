@@ -11,6 +11,8 @@ mod help;
 mod infer;
 mod init;
 mod inspect;
+#[cfg(feature = "verilator")]
+mod page;
 mod project;
 mod recurrent;
 mod refused;

@@ -145,6 +145,7 @@ impl Rig {
             ports: ports.clone(),
             parameters: vec![],
             trace: false,
+            coverage: false,
             axi_lite: None,
             streams: None,
             clock: "clock".into(),

@@ -69,6 +69,7 @@ fn model(top: &str, ports: Vec<Port>, sources: Vec<Source>) -> Dut {
         ports,
         parameters: vec![],
         trace: false,
+        coverage: false,
         axi_lite: None,
         streams: None,
         clock: "clock".into(),

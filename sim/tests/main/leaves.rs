@@ -32,6 +32,7 @@ fn leaf(name: &str, text: &str, parameters: &str, ports: &[(&str, u32, bool)]) -
         ports: all,
         parameters: vec![],
         trace: false,
+        coverage: false,
         axi_lite: None,
         streams: None,
         clock: "clock".into(),

@@ -130,6 +130,7 @@ fn loopback() -> Build {
         ports: ports.iter().map(|&(name, width, input)| Port { name: name.into(), width, input }).collect(),
         parameters: vec![],
         trace: false,
+        coverage: false,
         axi_lite: Some("s_axi_".into()),
         streams: Some(Streams::default()),
         clock: "clock".into(),

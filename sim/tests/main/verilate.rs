@@ -2,6 +2,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lacuna_sim::coverage::{Coverage, Kind};
 use lacuna_sim::dut::{AxiWrite, Dut, Refused, Response};
 use lacuna_sim::verilate::{runtime_version, verilator_version, Build, Error, Library, Optimize, Port, Source};
 
@@ -138,6 +139,7 @@ fn registers() -> Build {
         ports: ports.iter().map(|&(name, width, input)| port(name, width, input)).collect(),
         parameters: vec![],
         trace: true,
+        coverage: false,
         axi_lite: Some("s_axi_".into()),
         streams: None,
         clock: "clock".into(),
@@ -158,6 +160,7 @@ fn counter() -> Build {
         ports: vec![port("clock", 1, true), port("up", 1, true), port("count", 64, false)],
         parameters: vec![],
         trace: false,
+        coverage: false,
         axi_lite: None,
         streams: None,
         clock: "clock".into(),
@@ -499,4 +502,36 @@ fn listed_ports_are_held_against_the_verilog() {
     }
     let half_a_bus = Build { axi_lite: Some("up".into()), ..counter() };
     assert!(half_a_bus.library(cache.path()).unwrap_err().to_string().contains("port upawaddr: expected an input of 1 to 32 bits"));
+}
+
+#[test]
+fn coverage_tells_lines_that_ran_and_bits_that_changed_from_others() {
+    let build = Build { coverage: true, optimize: Optimize::Draft, ..counter() };
+    assert!(Dut::new(&cached(&counter()), 1).unwrap().coverage().unwrap().is_none(), "not built for it");
+    let mut dut = Dut::new(&cached(&build), 1).unwrap();
+    dut.step(1).unwrap();
+    dut.coverage_from_here().unwrap();
+    let mut found = |up: u64, cycles: u64| {
+        dut.set("up", up).unwrap();
+        dut.step(cycles).unwrap();
+        dut.coverage().unwrap().unwrap()
+    };
+    let count = |c: &Coverage, what: &str| {
+        let points: Vec<u64> = c.0.iter().filter(|(p, _)| p.module == "counter" && p.what == what).map(|(_, n)| *n).collect();
+        assert_eq!(points.len(), 1, "{what}: {c:?}");
+        points[0]
+    };
+    let counting = found(1, 5);
+    // 0 to 5: bit 0 changes each time, bit 1 at 2 and 4, bit 2 at 4
+    assert_eq!(
+        ["if", "else", "count[0]", "count[1]", "count[2]", "count[3]", "up"].map(|what| count(&counting, what)),
+        [5, 0, 5, 2, 1, 0, 1]
+    );
+    let cleared = found(0, 2);
+    assert_eq!(["if", "else", "count[0]", "count[1]", "count[2]"].map(|what| count(&cleared, what)), [0, 2, 1, 0, 1], "counted anew");
+    let mut both = counting.clone();
+    both.add(&cleared);
+    assert_eq!(["if", "else", "count[2]"].map(|what| count(&both, what)), [5, 2, 2]);
+    let lines: Vec<(usize, Kind)> = both.0.keys().filter(|p| p.what == "else").map(|p| (p.line, p.kind)).collect();
+    assert_eq!(lines, [(2, Kind::Line)]);
 }
