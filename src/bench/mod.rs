@@ -26,6 +26,8 @@ mod granularity;
 mod hardware;
 mod kws;
 mod lenet_hardware;
+#[cfg(feature = "verilator")]
+mod mutants;
 mod nine;
 mod onnx;
 mod plot;
@@ -64,7 +66,7 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
-    /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built, regress: for its results; a run
+    /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built, regress, mutants: for results; a run
     /// that was stopped goes on from there. fuzz: for inputs that fail
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
@@ -74,7 +76,8 @@ pub struct BenchArgs {
     /// deep, prune-lm: also draw the curves into this folder
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
-    /// deep: only this network: lenet300100 or lenet5; board: only this part: ulx3s, largest, icebreaker or xcup
+    /// deep: only this network: lenet300100 or lenet5; board: only this part: ulx3s, largest, icebreaker or xcup;
+    /// mutants: only this module
     #[arg(long, value_name = "NAME")]
     pub only: Option<String>,
 }
@@ -91,10 +94,14 @@ impl BenchArgs {
             Ok(())
         };
         only(self.all, "--all", &[Bench::Nine])?;
-        only(self.keep.is_some(), "--keep", &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate, Bench::Regress, Bench::Fuzz])?;
+        only(
+            self.keep.is_some(),
+            "--keep",
+            &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate, Bench::Regress, Bench::Mutants, Bench::Fuzz],
+        )?;
         only(self.fit.is_some(), "--fit", &[Bench::Estimate])?;
         only(self.plots.is_some(), "--plots", &trains)?;
-        only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board])?;
+        only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board, Bench::Mutants])?;
         for path in self.json.iter().chain(&self.fit) {
             staged::check_file(path)?;
         }
@@ -151,6 +158,8 @@ pub enum Bench {
     Fuzz,
     /// Digit networks placed and routed for boards, and EIE's 64 PEs synthesized: area, clock, digits per second; an hour
     Board,
+    /// Mutants of every module of the accelerators S, against the regression of S; most of an hour
+    Mutants,
     /// 1,000 random configurations of both datapaths, 3,000 runs under Verilator; up to two hours on two cores
     Regress,
 }
@@ -180,6 +189,7 @@ impl Bench {
             Bench::Formal => "formal",
             Bench::Fuzz => "fuzz",
             Bench::Board => "board",
+            Bench::Mutants => "mutants",
             Bench::Regress => "regress",
         }
     }
@@ -228,6 +238,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Regress => regress::run(args.keep.as_deref())?,
         #[cfg(not(feature = "verilator"))]
         Bench::Regress => return Err(crate::commands::built_without_verilator("bench regress")),
+        #[cfg(feature = "verilator")]
+        Bench::Mutants => mutants::run(args.keep.as_deref(), args.only.as_deref())?,
+        #[cfg(not(feature = "verilator"))]
+        Bench::Mutants => return Err(crate::commands::built_without_verilator("bench mutants")),
         Bench::PruneLm => prune_lm::run(&args.data, args.keep.as_deref())?,
     };
     let verdict = finish(args.name, &outcome, args.json.as_deref())?;
