@@ -1,6 +1,7 @@
 //! One run on either datapath: what is sent, what breaks it off, and what is compared.
 
 use super::bins::Bins;
+use super::bus;
 use super::chance::of_place;
 use super::configuration::{Break, Configuration, Disturbance, Lstms, Run};
 use super::engine::{Fault, Finding, Kind, Ran};
@@ -43,10 +44,12 @@ impl LayerRuns {
         Ok(runs)
     }
 
-    pub fn exchange(&mut self, model: &Model) -> Result<(), Finding> {
+    pub fn exchange(&mut self, model: &Model, seed: u64) -> Result<(), Finding> {
         // a load is thousands of words; stalls of the bus are for the runs
         self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
+        bus::outstanding(&mut self.simulator.host, seed)?;
         self.simulator.exchange(model).map_err(protocol)?;
+        bus::rewrite(&mut self.simulator.host, &model.image, seed)?;
         self.model = model.clone();
         self.judge()
     }
@@ -158,9 +161,12 @@ impl<'a> StepRuns<'a> {
         Ok(runs)
     }
 
-    pub fn exchange(&mut self, model: &RecurrentModel) -> Result<(), Finding> {
+    pub fn exchange(&mut self, model: &RecurrentModel, seed: u64) -> Result<(), Finding> {
         self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
+        bus::outstanding(&mut self.simulator.host, seed)?;
         self.simulator.load(model).map_err(protocol)?;
+        bus::rewrite(&mut self.simulator.host, &model.image, seed)?;
+        self.simulator.host.wait_idle(flush_limit(model.arch())).map_err(protocol)?;
         self.model = model.clone();
         self.judge()
     }

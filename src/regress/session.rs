@@ -55,8 +55,8 @@ impl<'a> Session<'a> {
         };
         if run.network != self.holds {
             match (&mut self.at_work, model) {
-                (AtWork::Layers(runs), AnyModel::Layers(model)) => runs.exchange(model)?,
-                (AtWork::Steps(runs), AnyModel::Recurrent(model)) => runs.exchange(model)?,
+                (AtWork::Layers(runs), AnyModel::Layers(model)) => runs.exchange(model, run.seed)?,
+                (AtWork::Steps(runs), AnyModel::Recurrent(model)) => runs.exchange(model, run.seed)?,
                 _ => return Err(Finding::new(Kind::Build, "the networks are not all of one datapath")),
             }
             self.held.push(self.holds);

@@ -10,10 +10,11 @@ use anyhow::{Context, Result};
 use lacuna_hdl::verilog::Module;
 use lacuna_hdl::Design;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Seconds of the solver.
-const PATIENCE: [u32; 2] = [60, 60];
-const ANSWER: &str = "answer.txt";
+const PATIENCE: u32 = 8;
+const CONSTANTS: &str = "constants.v";
 
 /// Where it makes no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,36 +26,57 @@ pub enum Proof {
     Accelerator,
 }
 
-/// A proof that mutant number `index`, from 0 on, is equivalent to the original, if one is found.
-pub fn prove(design: &Design, mutated: &Mutated, index: usize) -> Result<Option<Proof>> {
+/// Proofs that mutants, by their numbers from 1 on, are equivalent to the original: of those of which one is found.
+pub fn prove(design: &Design, mutated: &Mutated, numbers: &[usize]) -> Result<BTreeMap<usize, Proof>> {
     let mut modules = design.modules.clone();
     modules.iter_mut().filter(|m| m.name == mutated.module).for_each(|m| m.text = mutated.from_instance());
-    let number = |name: &str, inside: &str| format!("module {name}(output [{}:0] number);\n{inside}endmodule\n", BITS - 1);
-    modules.push(Module { name: NUMBER.into(), text: format!("(* blackbox *) {}", number(NUMBER, "")) });
-    let both = number("without", "assign number = 0;\n") + &number("with", &format!("assign number = {};\n", index + 1));
-    let variant = variant_name(&mutated.module, mutated.mutations[index].variant);
-    let alone = format!("setattr -mod -set keep_hierarchy 1 *\nproc {variant}\n");
-    let questions = [(Proof::Module, &variant, alone.as_str()), (Proof::Accelerator, &design.top, "proc\nflatten\n")];
-    for ((proof, top, inside), patience) in questions.into_iter().zip(PATIENCE) {
-        if ask(&modules, &both, top, inside, patience)? {
-            return Ok(Some(proof));
-        }
+    modules.push(Module { name: NUMBER.into(), text: format!("(* blackbox *) {}", number_module(NUMBER, "")) });
+    let mut found = BTreeMap::new();
+    let variant_of = |number: usize| mutated.mutations[number - 1].variant;
+    for variant in numbers.iter().map(|n| variant_of(*n)).collect::<BTreeSet<_>>() {
+        let of_this: Vec<usize> = numbers.iter().copied().filter(|n| variant_of(*n) == variant).collect();
+        let top = variant_name(&mutated.module, variant);
+        let proved = ask(&modules, &top, &format!("setattr -mod -set keep_hierarchy 1 *\nproc {top}\n"), &of_this)?;
+        found.extend(proved.into_iter().map(|number| (number, Proof::Module)));
     }
-    Ok(None)
+    let rest: Vec<usize> = numbers.iter().copied().filter(|n| !found.contains_key(n)).collect();
+    let proved = ask(&modules, &design.top, "proc\nflatten\n", &rest)?;
+    found.extend(proved.into_iter().map(|number| (number, Proof::Accelerator)));
+    Ok(found)
 }
 
-fn ask(modules: &[Module], both: &str, top: &str, inside: &str, patience: u32) -> Result<bool> {
+fn number_module(name: &str, inside: &str) -> String {
+    format!("module {name}(output [{}:0] number);\n{inside}endmodule\n", BITS - 1)
+}
+
+/// The numbers of which it is proved, with `top` as the whole.
+fn ask(modules: &[Module], top: &str, inside: &str, numbers: &[usize]) -> Result<Vec<usize>> {
+    if numbers.is_empty() {
+        return Ok(vec![]);
+    }
     let folder = tempfile::tempdir()?;
-    std::fs::write(folder.path().join("both.v"), both).context("both.v")?;
-    // the names of what is cut are the same on both sides, since one is a copy of the other
-    let commands = format!(
+    let constant = |number: &usize| number_module(&format!("number_{number}"), &format!("assign number = {number};\n"));
+    let constants: String = [0].iter().chain(numbers).map(constant).collect();
+    std::fs::write(folder.path().join(CONSTANTS), constants).context(CONSTANTS)?;
+    // the names of what is cut are the same on both sides, since both are copies
+    let mut commands = format!(
         "hierarchy -top {top}\n{inside}cd {top}\nopt_expr\nopt_clean\nmemory_collect\nrename -enumerate -pattern cut_% t:$dff t:$mem_v2\ncd\n\
-         read_verilog both.v\ncopy {top} gold\ncopy {top} gate\nchtype -set without gold/t:{NUMBER}\nchtype -set with gate/t:{NUMBER}\n\
-         flatten gold gate\nexpose -evert gold/c:* gate/c:*\nsetattr -mod -unset keep_hierarchy gold gate\nopt_clean gold gate\n\
-         miter -equiv -flatten gold gate miter\nhierarchy -top miter\nopt_expr\nopt_merge\nopt_expr\nopt_merge\nopt_clean\n\
-         tee -o {ANSWER} sat -prove trigger 0 -timeout {patience} miter\n"
+         read_verilog {CONSTANTS}\ndesign -save base\n"
     );
+    for number in numbers {
+        commands += &format!(
+            "design -load base\ncopy {top} gold\ncopy {top} gate\nchtype -set number_0 gold/t:{NUMBER}\nchtype -set number_{number} gate/t:{NUMBER}\n\
+             delete {top}\nflatten gold gate\nexpose -evert gold/c:* gate/c:*\nsetattr -mod -unset keep_hierarchy gold gate\nopt_clean gold gate\n\
+             miter -equiv -flatten gold gate miter\nhierarchy -top miter\nopt_expr\nopt_merge\nopt_expr\nopt_merge\nopt_clean\n\
+             tee -o answer{number}.txt sat -prove trigger 0 -timeout {PATIENCE} miter\n"
+        );
+    }
     yosys::run(modules, &commands, folder.path())?;
-    let answer = std::fs::read_to_string(folder.path().join(ANSWER)).context(ANSWER)?;
-    Ok(answer.contains("no model found: SUCCESS"))
+    let mut proved = vec![];
+    for number in numbers {
+        let answer = format!("answer{number}.txt");
+        let text = std::fs::read_to_string(folder.path().join(&answer)).context(answer)?;
+        proved.extend(text.contains("no model found: SUCCESS").then_some(*number));
+    }
+    Ok(proved)
 }

@@ -79,8 +79,13 @@ fn measure(folder: &Path, only: Option<&str>, extent: Extent) -> Result<Outcome>
     let mut work: Vec<(&Named, Design, String)> = vec![];
     for named in &named {
         let design = lacuna_hdl::generate(&named.accelerator)?;
-        let chosen = design.modules.iter().map(|m| m.name.clone()).filter(|name| only.is_none_or(|only| only == name));
-        work.extend(chosen.map(|name| (named, design.clone(), name)));
+        for module in design.modules.iter().filter(|m| only.is_none_or(|only| only == m.name)) {
+            // the same module with the same widths has its mutants in the accelerator that is first
+            let same = |(_, other, name): &(&Named, Design, String)| *name == module.name && module::same(other, &design, name);
+            if !work.iter().any(same) {
+                work.push((named, design.clone(), module.name.clone()));
+            }
+        }
     }
     if work.is_empty() {
         bail!("found the module {}, expected one of those that are generated for {}", only.unwrap_or_default(), names(&named));
@@ -184,32 +189,20 @@ impl Subject<'_> {
         if let Some((configuration, run, finding)) = trial.first_finding(0)? {
             bail!("without a mutation, as Yosys writes it: {configuration}, {}, run {run}", finding.text);
         }
-        let mut judged = vec![];
-        for (mutant, mutation) in mutated.mutations.iter().enumerate() {
-            let begin = std::time::Instant::now();
-            let end = match trial.first_finding(mutant + 1)? {
+        let mut ends = vec![];
+        for number in 1..=mutated.mutations.len() {
+            ends.push(match trial.first_finding(number)? {
                 Some((configuration, run, finding)) => End::Killed { configuration, run, finding },
-                None => match equivalent::prove(self.design, &mutated, mutant)? {
-                    Some(proof) => End::Equivalent(proof),
-                    None => End::Survived,
-                },
-            };
-            if std::env::var_os("MUTVERB").is_some() {
-                eprintln!(
-                    "{:?} {} {}",
-                    begin.elapsed(),
-                    mutation.command,
-                    match &end {
-                        End::Killed { configuration, run, finding } =>
-                            format!("killed {configuration} {run} {}", finding.text.lines().next().unwrap_or("")),
-                        other => format!("{other:?}"),
-                    }
-                );
-            }
-            judged.push(Judged { mutation: mutation.command.clone(), end });
+                None => End::Survived,
+            });
+        }
+        let survivors: Vec<usize> = (1..=ends.len()).filter(|number| ends[number - 1] == End::Survived).collect();
+        for (number, proof) in equivalent::prove(self.design, &mutated, &survivors)? {
+            ends[number - 1] = End::Equivalent(proof);
         }
         trial.engine.forget()?;
-        Ok(judged)
+        let judged = |(mutation, end): (&module::Mutation, End)| Judged { mutation: mutation.command.clone(), end };
+        Ok(mutated.mutations.iter().zip(ends).map(judged).collect())
     }
 }
 

@@ -139,13 +139,20 @@ fn command(line: &str) -> Option<String> {
 
 /// What Yosys wrote, with the port of the number made a hole for where it comes from.
 fn with_number(text: &str) -> Option<String> {
-    let port = format!(", {CONTROL});");
+    // a long list of ports ends in a line of its own
+    let ports = [format!(", {CONTROL});"), format!(", {CONTROL}\n);")];
     let [input, wire] = ["input", "wire"].map(|kind| format!("  {kind} [{}:0] {CONTROL};\n", BITS - 1));
-    if text.matches(&port).count() != 1 || text.matches(&input).count() != 1 {
-        // no mutation took place
+    let Some(port) = ports.iter().find(|port| text.contains(port.as_str())).filter(|_| text.contains(&input)) else {
+        // without a mutation there is none
         return (!text.contains(CONTROL)).then(|| text.to_string());
-    }
-    Some(text.replace(&port, ");").replace(&input, SOURCE).replace(&wire, ""))
+    };
+    Some(text.replace(port.as_str(), ");").replace(&input, SOURCE).replace(&wire, ""))
+}
+
+/// Whether two designs have the same module, with the same widths.
+pub fn same(one: &Design, other: &Design, name: &str) -> bool {
+    let text = |design: &Design| design.modules.iter().find(|m| m.name == name).map(|m| m.text.clone());
+    text(one) == text(other) && variants(one, name) == variants(other, name)
 }
 
 /// The parameters with which a module's parents have it, numbers only; once without any if nobody gives some.
