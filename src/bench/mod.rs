@@ -3,6 +3,8 @@
 //! One file per measurement, which returns an [`Outcome`]: flat rows, and what was measured against which bar.
 //! Printing, JSON and the exit code are here. What does not belong here: anything that another command does too.
 
+#[cfg(feature = "verilator")]
+mod around;
 mod big;
 mod board;
 mod charlm;
@@ -16,6 +18,8 @@ mod ese_case;
 mod ese_fit;
 mod ese_scale;
 mod estimate;
+#[cfg(feature = "verilator")]
+mod faults;
 mod fc8;
 mod fit;
 mod formal;
@@ -160,6 +164,8 @@ pub enum Bench {
     Board,
     /// Mutants of every module of the accelerators S, against the regression of S; most of an hour
     Mutants,
+    /// Faults outside the Verilog: in images, containers, tables, the models and the bench's wiring; some minutes
+    Faults,
     /// 1,000 random configurations of both datapaths, 3,000 runs under Verilator; up to two hours on two cores
     Regress,
 }
@@ -190,6 +196,7 @@ impl Bench {
             Bench::Fuzz => "fuzz",
             Bench::Board => "board",
             Bench::Mutants => "mutants",
+            Bench::Faults => "faults",
             Bench::Regress => "regress",
         }
     }
@@ -242,6 +249,10 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Mutants => mutants::run(args.keep.as_deref(), args.only.as_deref())?,
         #[cfg(not(feature = "verilator"))]
         Bench::Mutants => return Err(crate::commands::built_without_verilator("bench mutants")),
+        #[cfg(feature = "verilator")]
+        Bench::Faults => faults::run()?,
+        #[cfg(not(feature = "verilator"))]
+        Bench::Faults => return Err(crate::commands::built_without_verilator("bench faults")),
         Bench::PruneLm => prune_lm::run(&args.data, args.keep.as_deref())?,
     };
     let verdict = finish(args.name, &outcome, args.json.as_deref())?;

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Seconds of the solver.
-const PATIENCE: u32 = 8;
+const PATIENCE: u32 = 10;
+/// Bytes of a question as Yosys writes it.
+const MOST: u64 = 300_000;
 const CONSTANTS: &str = "constants.v";
 
 /// Where it makes no difference.
@@ -61,22 +63,33 @@ fn ask(modules: &[Module], top: &str, inside: &str, numbers: &[usize]) -> Result
     // the names of what is cut are the same on both sides, since both are copies
     let mut commands = format!(
         "hierarchy -top {top}\n{inside}cd {top}\nopt_expr\nopt_clean\nmemory_collect\nrename -enumerate -pattern cut_% t:$dff t:$mem_v2\ncd\n\
-         read_verilog {CONSTANTS}\ndesign -save base\n"
+         hierarchy -top {top}\nread_verilog {CONSTANTS}\ndesign -save base\n"
     );
     for number in numbers {
         commands += &format!(
             "design -load base\ncopy {top} gold\ncopy {top} gate\nchtype -set number_0 gold/t:{NUMBER}\nchtype -set number_{number} gate/t:{NUMBER}\n\
              delete {top}\nflatten gold gate\nexpose -evert gold/c:* gate/c:*\nsetattr -mod -unset keep_hierarchy gold gate\nopt_clean gold gate\n\
-             miter -equiv -flatten gold gate miter\nhierarchy -top miter\nopt_expr\nopt_merge\nopt_expr\nopt_merge\nopt_clean\n\
-             tee -o answer{number}.txt sat -prove trigger 0 -timeout {PATIENCE} miter\n"
+             miter -equiv -flatten gold gate miter\nhierarchy -top miter\nopt_expr\nopt_merge\nopt_expr -fine\nopt_clean\n\
+             write_rtlil miter{number}.il\n"
         );
     }
     yosys::run(modules, &commands, folder.path())?;
-    let mut proved = vec![];
+    // a mutation that the rest of the accelerator makes harmless leaves little to ask; much is left where it reaches far
+    let mut asked = vec![];
     for number in numbers {
+        let path = folder.path().join(format!("miter{number}.il"));
+        let size = std::fs::metadata(&path).with_context(|| path.display().to_string())?.len();
+        asked.extend((size <= MOST).then_some(*number));
+    }
+    let question = |number: &usize| {
+        format!("design -reset\nread_rtlil miter{number}.il\ntee -o answer{number}.txt sat -prove trigger 0 -timeout {PATIENCE} miter\n")
+    };
+    yosys::run(&[], &asked.iter().map(question).collect::<String>(), folder.path())?;
+    let mut proved = vec![];
+    for number in asked {
         let answer = format!("answer{number}.txt");
         let text = std::fs::read_to_string(folder.path().join(&answer)).context(answer)?;
-        proved.extend(text.contains("no model found: SUCCESS").then_some(*number));
+        proved.extend(text.contains("no model found: SUCCESS").then_some(number));
     }
     Ok(proved)
 }

@@ -56,6 +56,8 @@ struct Judged {
 struct Done {
     /// All that decides what is in it.
     settings: String,
+    /// Survivors were asked whether they are equivalent.
+    asked: bool,
     mutants: Vec<Judged>,
 }
 
@@ -168,41 +170,52 @@ impl Subject<'_> {
             self.extent.runs,
             self.name
         );
-        if path.is_file() {
+        let mut done = if path.is_file() {
             let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
             let done: Done = serde_json::from_str(&text).with_context(|| format!("{}: found no mutants", path.display()))?;
             if done.settings != settings {
                 bail!("{} has mutants of {}, these are of {settings}: give another folder with --keep", path.display(), done.settings);
             }
-            return Ok(done.mutants);
+            done
+        } else {
+            Done { settings, asked: false, mutants: vec![] }
+        };
+        let keep = |done: &Done| -> Result<()> { Ok(write_whole(&path, (serde_json::to_string_pretty(done)? + "\n").as_bytes())?) };
+        let scratch = tempfile::tempdir()?;
+        let mutated = || module::mutate(self.design, self.module, self.extent.mutants, SEED, scratch.path());
+        if done.mutants.is_empty() {
+            done.mutants = self.tried(&mutated()?, scratch.path())?;
+            keep(&done)?;
         }
-        let mutants = self.judge()?;
-        let done = Done { settings, mutants };
-        write_whole(&path, (serde_json::to_string_pretty(&done)? + "\n").as_bytes())?;
+        if !done.asked && std::env::var_os("MUTFAST").is_none() {
+            let survivors: Vec<usize> = (1..=done.mutants.len()).filter(|number| done.mutants[number - 1].end == End::Survived).collect();
+            if !survivors.is_empty() {
+                for (number, proof) in equivalent::prove(self.design, &mutated()?, &survivors)? {
+                    done.mutants[number - 1].end = End::Equivalent(proof);
+                }
+            }
+            done.asked = true;
+            keep(&done)?;
+        }
         Ok(done.mutants)
     }
 
-    fn judge(&self) -> Result<Vec<Judged>> {
-        let folder = tempfile::tempdir()?;
-        let mutated = module::mutate(self.design, self.module, self.extent.mutants, SEED, folder.path())?;
-        let mut trial = Trial::new(self.configurations, &mutated, folder.path())?;
+    /// Every mutant against the regression.
+    fn tried(&self, mutated: &Mutated, folder: &Path) -> Result<Vec<Judged>> {
+        let mut trial = Trial::new(self.configurations, mutated, folder)?;
         if let Some((configuration, run, finding)) = trial.first_finding(0)? {
             bail!("without a mutation, as Yosys writes it: {configuration}, {}, run {run}", finding.text);
         }
-        let mut ends = vec![];
-        for number in 1..=mutated.mutations.len() {
-            ends.push(match trial.first_finding(number)? {
+        let mut judged = vec![];
+        for (index, mutation) in mutated.mutations.iter().enumerate() {
+            let end = match trial.first_finding(index + 1)? {
                 Some((configuration, run, finding)) => End::Killed { configuration, run, finding },
                 None => End::Survived,
-            });
-        }
-        let survivors: Vec<usize> = (1..=ends.len()).filter(|number| ends[number - 1] == End::Survived).collect();
-        for (number, proof) in equivalent::prove(self.design, &mutated, &survivors)? {
-            ends[number - 1] = End::Equivalent(proof);
+            };
+            judged.push(Judged { mutation: mutation.command.clone(), end });
         }
         trial.engine.forget()?;
-        let judged = |(mutation, end): (&module::Mutation, End)| Judged { mutation: mutation.command.clone(), end };
-        Ok(mutated.mutations.iter().zip(ends).map(judged).collect())
+        Ok(judged)
     }
 }
 

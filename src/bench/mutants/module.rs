@@ -3,6 +3,7 @@
 //! Parents find the module as it was, with its ports and parameters. A leaf that is there with several widths has some
 //! mutants of each. Nets of the clock have none: an edge that another register does not see is no fault of the Verilog's logic.
 
+use crate::bench::around::{connected, Outside};
 use crate::flow::yosys;
 use anyhow::{bail, Context, Result};
 use lacuna_hdl::verilog::Module;
@@ -79,6 +80,8 @@ pub fn mutate(design: &Design, name: &str, count: usize, seed: u64, folder: &Pat
         apply += &format!("write_verilog -noattr variant.v\n");
         yosys::run(std::slice::from_ref(module), &apply, folder)?;
         let text = std::fs::read_to_string(folder.join("variant.v")).context("variant.v")?;
+        // Verilator takes no empty string in this form
+        let text = text.replace("{0{1'b0}}", "\"\"");
         texts += &with_number(&text).with_context(|| format!("{top}: found no port {CONTROL} in what Yosys wrote"))?;
     }
     if mutations.len() >= 1 << BITS {
@@ -172,30 +175,22 @@ fn variants(design: &Design, name: &str) -> Vec<Parameters> {
 /// A module with the name, ports and parameters of the original, which has a variant in it where there is one.
 fn chooser(module: &Module, variants: &[Parameters]) -> Result<String> {
     let name = &module.name;
-    let shape = |what: &str| format!("{name}: expected the emitted module to have {what}");
-    let from = module.text.find(&format!("module {name}")).with_context(|| shape("its name"))?;
-    let length = module.text[from..].find("\n);").with_context(|| shape("a list of ports"))?;
-    let head = &module.text[from..from + length];
-    let last_word = |line: &str| line.trim().trim_end_matches(',').split_whitespace().last().map(String::from);
-    let is_port = |line: &&str| ["input ", "output "].iter().any(|kind| line.trim().starts_with(kind));
-    let ports: Vec<String> = head.lines().filter(is_port).filter_map(last_word).collect();
-    let parameter = |line: &str| line.trim().strip_prefix("parameter ").and_then(|rest| rest.split_whitespace().next().map(String::from));
-    let given: Vec<String> = head.lines().filter_map(parameter).collect();
-    let connect = |names: &[String]| names.iter().map(|p| format!(".{p}({p})")).collect::<Vec<_>>().join(", ");
-    let mut text = format!("{}\n);\n", head.replace("output reg ", "output wire "));
-    if given.is_empty() {
-        text += &format!("    {} only ({});\nendmodule\n", variant_name(name, 0), connect(&ports));
-        return Ok(text);
+    let outside = Outside::of(module)?;
+    let ports = connected(&outside.ports);
+    if outside.parameters.is_empty() {
+        return Ok(outside.with(&format!("    {} only ({ports});\n", variant_name(name, 0))));
     }
-    text += "    generate\n        ";
+    let mut body = "    generate\n        ".to_string();
     for (variant, parameters) in variants.iter().enumerate() {
         let mut conditions: Vec<String> = parameters.iter().map(|(name, value)| format!("{name} == {value}")).collect();
-        conditions.extend(given.contains(&"PRELOAD".to_string()).then(|| "PRELOAD == 0".to_string()));
-        let place = format!("{} only ({});", variant_name(name, variant), connect(&ports));
-        text += &format!("if ({}) begin : mutated_{variant}\n            {place}\n        end else ", conditions.join(" && "));
+        conditions.extend(outside.parameters.contains(&"PRELOAD".to_string()).then(|| "PRELOAD == 0".to_string()));
+        let place = format!("{} only ({ports});", variant_name(name, variant));
+        body += &format!("if ({}) begin : mutated_{variant}\n            {place}\n        end else ", conditions.join(" && "));
     }
-    text += &format!("begin : plain\n            {name}_plain #({}) only ({});\n        end\n", connect(&given), connect(&ports));
-    text += "    endgenerate\nendmodule\n";
-    text += &module.text.replacen(&format!("module {name}"), &format!("module {name}_plain"), 1);
-    Ok(text)
+    let plain = format!("{name}_plain");
+    body += &format!(
+        "begin : plain\n            {plain} #({}) only ({ports});\n        end\n    endgenerate\n",
+        connected(&outside.parameters)
+    );
+    Ok(outside.with(&body) + &outside.renamed(&plain))
 }
