@@ -191,8 +191,9 @@ pub(crate) fn reset_host(image: &MemoryImage, library: &verilate::Library, optio
         host.bus.0.axi_stalls(options.seed, options.stalls_percent)?;
     }
     host.bus.0.reset(2)?;
-    host.wait_idle(flush_limit(arch))?;
+    // which register or handshake is wrong is known here, not where something does not end
     host.identify()?;
+    host.wait_idle(flush_limit(arch))?;
     Ok(host)
 }
 

@@ -12,18 +12,19 @@ use lacuna_hdl::Design;
 use lacuna_sim::dut::Dut;
 use lacuna_sim::verilate::{Build, Optimize, Port, Source};
 
-/// Ports of the accelerator that are connected crosswise, of one width and direction.
+/// Ports of the accelerator that are connected crosswise, of one width and direction, and what names them: the register that
+/// reads as another, the handshake that does not come, the rule that is broken, the response, the beats.
 const PAIRS: [(&str, &str, &str); 10] = [
-    ("s_axi_awaddr", "s_axi_araddr", "AXI4-Lite"),
-    ("s_axi_awvalid", "s_axi_arvalid", "AXI4-Lite"),
-    ("s_axi_awvalid", "s_axi_wvalid", "AXI4-Lite"),
-    ("s_axi_bready", "s_axi_rready", "AXI4-Lite"),
-    ("s_axi_awready", "s_axi_arready", "AXI4-Lite"),
-    ("s_axi_bvalid", "s_axi_rvalid", "AXI4-Lite"),
-    ("s_axi_bresp", "s_axi_rresp", "AXI4-Lite"),
-    ("s_axis_tlast", "s_axis_tuser", "AXI4-Stream"),
-    ("s_axis_tvalid", "s_axis_tlast", "AXI4-Stream"),
-    ("m_axis_tlast", "m_axis_tvalid", "AXI4-Stream"),
+    ("s_axi_awaddr", "s_axi_araddr", "VERSION reads "),
+    ("s_axi_awvalid", "s_axi_arvalid", "on the read channels"),
+    ("s_axi_awvalid", "s_axi_wvalid", "AXI4-Lite rule broken"),
+    ("s_axi_bready", "s_axi_rready", "AXI4-Lite rule broken"),
+    ("s_axi_awready", "s_axi_arready", "on the write channels"),
+    ("s_axi_bvalid", "s_axi_rvalid", "on the read channels"),
+    ("s_axi_bresp", "s_axi_rresp", "SlvErr"),
+    ("s_axis_tlast", "s_axis_tuser", "output beats (found 0)"),
+    ("s_axis_tvalid", "s_axis_tlast", "output beats (found 0)"),
+    ("m_axis_tlast", "m_axis_tvalid", "the output stream: "),
 ];
 
 pub fn tallies(subject: &Subject, extent: Extent, random: &mut Random) -> Result<Vec<Tally>> {
@@ -93,7 +94,7 @@ fn first_wrong(activation: String) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Two ports are swapped between bench and accelerator: what is said names the bus.
+/// Two ports are swapped between bench and accelerator: what is said names the handshake, the register or the stream.
 fn of_the_ports(subject: &Subject, design: &Design, extent: Extent) -> Result<Tally> {
     let mut tally = Tally::new("swapped ports");
     let top = design.modules.iter().find(|m| m.name == design.top).context("a design has its top")?;
@@ -101,7 +102,7 @@ fn of_the_ports(subject: &Subject, design: &Design, extent: Extent) -> Result<Ta
     let there = |port: &str| outside.ports.iter().any(|p| p == port);
     let c = subject.configurations.first().context("a plan has configurations")?;
     let c = Configuration { door: DoorKind::Axi, ..c.clone() };
-    for (one, other, bus) in PAIRS.into_iter().filter(|(one, ..)| there(one)).take(extent.ports) {
+    for (one, other, named) in PAIRS.into_iter().filter(|(one, ..)| there(one)).take(extent.ports) {
         let inner = format!("{}_inside", top.name);
         let crossed: Vec<String> = (outside.ports.iter())
             .map(|port| {
@@ -127,7 +128,7 @@ fn of_the_ports(subject: &Subject, design: &Design, extent: Extent) -> Result<Ta
         if let Some((_, Finding { kind: Kind::Build | Kind::Misfit, text })) = &found {
             bail!("{one} and {other}: {text}");
         }
-        tally.note(&format!("{one} and {other}"), found.map(|(_, f)| f.text), &[bus]);
+        tally.note(&format!("{one} and {other}"), found.map(|(_, f)| f.text), &[named]);
     }
     Ok(tally)
 }
