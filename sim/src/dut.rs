@@ -20,7 +20,7 @@ use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix;
 
-use crate::coverage::{Coverage, Kind};
+use crate::coverage::Coverage;
 use crate::verilate::{Error, Library, Port, Result};
 
 mod plain;
@@ -331,29 +331,11 @@ impl Dut {
         }
     }
 
-    /// Begins to count here what is reached, behind the reset: what registers do on their way out of random bits says nothing.
-    /// Blocks without a condition, of which some are evaluated at time 0 only, stay.
-    pub fn coverage_from_here(&mut self) -> Result<()> {
-        if let Some(before) = self.coverage()? {
-            self.ahead.0.extend(before.0.into_iter().filter(|(point, _)| point.kind == Kind::Line && point.what == "block"));
-        }
-        Ok(())
-    }
-
-    /// What was reached since the last call, or the start; None if the model was not built to count it.
-    pub fn coverage(&mut self) -> Result<Option<Coverage>> {
-        let Some(write) = self.coverage else { return Ok(None) };
-        let unwritten = |path: &Path, source| Error::Io { path: path.to_path_buf(), source };
-        let file = tempfile::NamedTempFile::new().map_err(|e| unwritten(&std::env::temp_dir(), e))?;
-        let path = file.path();
-        let text = CString::new(path.as_os_str().as_bytes()).map_err(|e| unwritten(path, e.into()))?;
-        // SAFETY: the handle is live and `text` a string.
-        self.check(unsafe { write(self.handle.as_ptr(), text.as_ptr()) })?;
-        let found = std::fs::read(path).map_err(|e| unwritten(path, e))?;
-        let wrong = |message| Error::Load { path: path.to_path_buf(), message };
-        let mut coverage = Coverage::parse(&String::from_utf8_lossy(&found)).map_err(wrong)?;
-        coverage.add(&std::mem::take(&mut self.ahead));
-        Ok(Some(coverage))
+    /// Writes what was reached since the last call, in the runtime's words, and begins anew; false if nothing is counted.
+    fn write_coverage(&mut self, path: &CStr) -> Result<bool> {
+        let Some(write) = self.coverage else { return Ok(false) };
+        // SAFETY: the handle is live and `path` a string.
+        self.check(unsafe { write(self.handle.as_ptr(), path.as_ptr()) }).map(|()| true)
     }
 
     /// Completes and closes the VCD file, if one is open. Dropping the `Dut` does so too.

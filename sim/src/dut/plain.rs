@@ -1,7 +1,11 @@
 //! The part of [`Dut`] that is plain Rust: what the bus carries, checks of arguments, errors from statuses.
 
 use super::{Axi, Dut, Stream, DONE, PROTOCOL, STREAM_FAULT, TIMEOUT};
+use crate::coverage::{Coverage, Kind};
 use crate::verilate::{Error, Result};
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// `BRESP` or `RRESP` of a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +53,31 @@ pub struct Refused {
 }
 
 impl Dut {
+    /// Begins to count here what is reached, behind the reset: what registers do on their way out of random bits says nothing.
+    /// Blocks without a condition, of which some are evaluated at time 0 only, stay.
+    pub fn coverage_from_here(&mut self) -> Result<()> {
+        if let Some(before) = self.coverage()? {
+            self.ahead.0.extend(before.0.into_iter().filter(|(point, _)| point.kind == Kind::Line && point.what == "block"));
+        }
+        Ok(())
+    }
+
+    /// What was reached since the last call, or the start; None if the model was not built to count it.
+    pub fn coverage(&mut self) -> Result<Option<Coverage>> {
+        let unwritten = |path: &Path, source| Error::Io { path: path.to_path_buf(), source };
+        let file = tempfile::NamedTempFile::new().map_err(|e| unwritten(&std::env::temp_dir(), e))?;
+        let path = file.path();
+        let text = CString::new(path.as_os_str().as_bytes()).map_err(|e| unwritten(path, e.into()))?;
+        if !self.write_coverage(&text)? {
+            return Ok(None);
+        }
+        let found = std::fs::read(path).map_err(|e| unwritten(path, e))?;
+        let wrong = |message| Error::Load { path: path.to_path_buf(), message };
+        let mut coverage = Coverage::parse(&String::from_utf8_lossy(&found)).map_err(wrong)?;
+        coverage.add(&std::mem::take(&mut self.ahead));
+        Ok(Some(coverage))
+    }
+
     /// One write of all four bytes.
     pub fn axi_write(&mut self, address: u32, data: u32) -> Result<Response> {
         let refused = self.axi_write_burst(&[AxiWrite::word(address, data)])?;
