@@ -42,7 +42,7 @@ fn of_the_table(design: &Design, extent: Extent, random: &mut Random) -> Result<
     for _ in 0..extent.table {
         let piece = random.below(pieces.len());
         // a lower bit of the base is rounded away
-        let bit = (SLOPE_BITS + BASE_BITS) as usize - 1 - random.below(14);
+        let bit = SLOPE_BITS + BASE_BITS - 1 - random.below(14);
         let digits = Piece::BITS.div_ceil(4);
         let word = |bits: u64| format!("pieces[{piece}] = {}'h{bits:0digits$x};", Piece::BITS);
         let packed = pieces[piece].pack();

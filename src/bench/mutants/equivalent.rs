@@ -31,7 +31,7 @@ pub enum Proof {
 /// Proofs that mutants, by their numbers from 1 on, are equivalent to the original: of those of which one is found.
 pub fn prove(design: &Design, mutated: &Mutated, numbers: &[usize]) -> Result<BTreeMap<usize, Proof>> {
     let mut modules = design.modules.clone();
-    modules.iter_mut().filter(|m| m.name == mutated.module).for_each(|m| m.text = mutated.from_instance());
+    modules.iter_mut().filter(|m| m.name == mutated.module).for_each(|m| m.text = mutated.with_instance());
     modules.push(Module { name: NUMBER.into(), text: format!("(* blackbox *) {}", number_module(NUMBER, "")) });
     let mut found = BTreeMap::new();
     let variant_of = |number: usize| mutated.mutations[number - 1].variant;

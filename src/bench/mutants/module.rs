@@ -61,23 +61,27 @@ pub fn mutate(design: &Design, name: &str, count: usize, seed: u64, folder: &Pat
         std::fs::write(folder.join(other.file_name()), &other.text).with_context(|| other.file_name())?;
     }
     let variants = variants(design, name);
-    let each = count.div_ceil(variants.len()).max(LEAST);
-    let (mut mutations, mut texts) = (vec![], String::new());
+    let most = count.max(LEAST * variants.len());
+    let mut lists = vec![];
     for (variant, parameters) in variants.iter().enumerate() {
         let top = variant_name(name, variant);
-        let read = elaborated(design, name, parameters, &top);
-        let list = format!("{read}mutate -list {} -seed {seed} -o list.txt {top}\n", each * SPARE);
+        let list = format!("{}mutate -list {} -seed {seed} -o list.txt {top}\n", elaborated(design, name, parameters, &top), most * SPARE);
         yosys::run(std::slice::from_ref(module), &list, folder)?;
         let text = std::fs::read_to_string(folder.join("list.txt")).context("list.txt")?;
-        let commands: Vec<String> = text.lines().filter_map(command).take(each).collect();
-        let mut apply = read;
-        for command in commands {
-            mutations.push(Mutation { command, variant });
-            let number = mutations.len();
-            let options = &mutations[number - 1].command;
-            let _ = writeln!(apply, "mutate -ctrl {CONTROL} {BITS} {number} {options}");
+        lists.push(text.lines().filter_map(command).collect::<Vec<String>>());
+    }
+    // by turns: of a variant that has few places for mutations, the others have more
+    let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
+    let turns = (0..longest).flat_map(|turn| lists.iter().enumerate().filter_map(move |(v, list)| Some((v, list.get(turn)?))));
+    let mutations: Vec<Mutation> = turns.take(most).map(|(variant, command)| Mutation { command: command.clone(), variant }).collect();
+    let mut texts = String::new();
+    for (variant, parameters) in variants.iter().enumerate() {
+        let top = variant_name(name, variant);
+        let mut apply = elaborated(design, name, parameters, &top);
+        for (index, mutation) in mutations.iter().enumerate().filter(|(_, m)| m.variant == variant) {
+            let _ = writeln!(apply, "mutate -ctrl {CONTROL} {BITS} {} {}", index + 1, mutation.command);
         }
-        apply += &format!("write_verilog -noattr variant.v\n");
+        apply += "write_verilog -noattr variant.v\n";
         yosys::run(std::slice::from_ref(module), &apply, folder)?;
         let text = std::fs::read_to_string(folder.join("variant.v")).context("variant.v")?;
         // Verilator takes no empty string in this form
@@ -93,7 +97,7 @@ pub fn mutate(design: &Design, name: &str, count: usize, seed: u64, folder: &Pat
 
 impl Mutated {
     /// Verilog that reads the number from a file when it starts.
-    pub fn from_file(&self, path: &str) -> String {
+    pub fn reading_file(&self, path: &str) -> String {
         let source = format!(
             "  reg [{0}:0] mutant_now [0:0];\n  initial $readmemh(\"{path}\", mutant_now);\n  wire [{0}:0] {CONTROL} = mutant_now[0];\n",
             BITS - 1
@@ -102,7 +106,7 @@ impl Mutated {
     }
 
     /// Verilog that has the number from an instance of [`NUMBER`].
-    pub fn from_instance(&self) -> String {
+    pub fn with_instance(&self) -> String {
         let source = format!("  wire [{}:0] {CONTROL};\n  {NUMBER} mutant_now(.number({CONTROL}));\n", BITS - 1);
         self.text.replace(SOURCE, &source)
     }

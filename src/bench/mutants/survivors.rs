@@ -6,8 +6,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Survivor {
-    config: String,
-    module: String,
+    pub config: String,
+    pub module: String,
     /// As in the results.
     mutation: String,
     /// The accelerator as a whole cannot tell it from the original; else the regression has a hole there.
