@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Seconds of the solver.
 const PATIENCE: u32 = 10;
 /// Bytes of a question as Yosys writes it.
-const MOST: u64 = 300_000;
+const MOST: u64 = 1_500_000;
 const CONSTANTS: &str = "constants.v";
 
 /// Where it makes no difference.
@@ -69,7 +69,7 @@ fn ask(modules: &[Module], top: &str, inside: &str, numbers: &[usize]) -> Result
         commands += &format!(
             "design -load base\ncopy {top} gold\ncopy {top} gate\nchtype -set number_0 gold/t:{NUMBER}\nchtype -set number_{number} gate/t:{NUMBER}\n\
              delete {top}\nflatten gold gate\nexpose -evert gold/c:* gate/c:*\nsetattr -mod -unset keep_hierarchy gold gate\nopt_clean gold gate\n\
-             miter -equiv -flatten gold gate miter\nhierarchy -top miter\nopt_expr\nopt_merge\nopt_expr -fine\nopt_clean\n\
+             miter -equiv -flatten gold gate miter\nhierarchy -top miter\nopt -full -nodffe -nosdff\nopt_clean -purge\n\
              write_rtlil miter{number}.il\n"
         );
     }
