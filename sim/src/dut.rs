@@ -296,13 +296,6 @@ impl Dut {
         self.check(unsafe { (self.core.step)(self.handle.as_ptr(), cycles) })
     }
 
-    /// Holds the input `reset` high for some cycles. Other inputs stay as they are.
-    pub fn reset(&mut self, cycles: u64) -> Result<()> {
-        self.set("reset", 1)?;
-        self.step(cycles)?;
-        self.set("reset", 0)
-    }
-
     /// Steps until `port & mask == value` and gives the number of cycles that took, 0 if it was so already.
     pub fn wait(&mut self, port: &str, mask: u64, value: u64, max_cycles: u64) -> Result<u64> {
         let (number, width) = self.find(port, false)?;

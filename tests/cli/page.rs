@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the script says of the page, in a window of `width`: an inner frame, since no window is as narrow as a telephone.
-const PROBE: &str = r#"<script>
+const PROBE: &str = r#"<script nonce=probe>
 addEventListener('load', () => {
   for (const d of document.querySelectorAll('details')) d.open = true;
   const rgb = (text) => (text.match(/[\d.]+/g) || [0, 0, 0, 0]).map(Number);
@@ -50,9 +50,9 @@ fn chromium() -> bool {
 /// The page in a window of this width; scheme 0 is dark, 1 light.
 fn look(p: &Project, page: &str, width: usize, scheme: usize) -> Value {
     let html = String::from_utf8(p.read(page)).unwrap();
-    let policy = "default-src 'none'; style-src 'unsafe-inline'";
+    let policy = "default-src 'none'; style-src 'nonce-page'";
     assert!(html.contains(policy), "the page allows no requests");
-    let html = html.replace(policy, "script-src 'unsafe-inline'; default-src 'none'; style-src 'unsafe-inline'");
+    let html = html.replace(policy, "script-src 'nonce-probe'; default-src 'none'; style-src 'nonce-page'");
     p.write("probed.html", html.replace("</body>", &format!("{PROBE}</body>")));
     p.write(
         "frame.html",
@@ -153,7 +153,7 @@ fn a_page_that_is_not_as_it_must_be_is_seen() {
     if !chromium() {
         return;
     }
-    let policy = "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">";
+    let policy = "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'nonce-page'\">";
     let page = |body: &str| {
         format!("<!DOCTYPE html><html><head>{policy}</head><body><main><h1>a</h1><div id=verdict>b</div>{body}</main></body></html>")
     };
@@ -162,7 +162,7 @@ fn a_page_that_is_not_as_it_must_be_is_seen() {
     assert!(good["contrast"].as_f64().unwrap() > 20.0 && good["needed"] == 360, "{good}");
     p.write("wide.html", page("<pre>01234567890123456789012345678901234567890123456789012345678901234567890123456789</pre>"));
     assert!(look(&p, "wide.html", 360, 1)["needed"].as_u64().unwrap() > 360);
-    p.write("faint.html", page("<p style='color:#999'>c</p>"));
+    p.write("faint.html", page("<style nonce=page>p { color: #999 }</style><p>c</p>"));
     assert!(look(&p, "faint.html", 360, 1)["contrast"].as_f64().unwrap() < 4.5);
     p.write("asks.html", page("<img src=other.png>"));
     let asked = std::panic::catch_unwind(|| look(&p, "asks.html", 360, 1));

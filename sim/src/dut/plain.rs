@@ -53,6 +53,13 @@ pub struct Refused {
 }
 
 impl Dut {
+    /// Holds the input `reset` high for some cycles. Other inputs stay as they are.
+    pub fn reset(&mut self, cycles: u64) -> Result<()> {
+        self.set("reset", 1)?;
+        self.step(cycles)?;
+        self.set("reset", 0)
+    }
+
     /// Begins to count here what is reached, behind the reset: what registers do on their way out of random bits says nothing.
     /// Blocks without a condition, of which some are evaluated at time 0 only, stay.
     pub fn coverage_from_here(&mut self) -> Result<()> {

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// The page's name in the folder of the results.
 pub const FILE: &str = "report.html";
 /// The page asks for nothing, whatever a name in it may hold.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+const POLICY: &str = "default-src 'none'; style-src 'nonce-page'";
 
 /// The whole page.
 pub fn page(summary: &Summary, plan: &Plan, records: &Records) -> Result<String> {
@@ -31,7 +31,7 @@ pub fn page(summary: &Summary, plan: &Plan, records: &Records) -> Result<String>
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 title { (verdict(summary).1) " - Lacuna regression" }
-                style { (PreEscaped(include_str!("style.css"))) }
+                style nonce="page" { (PreEscaped(include_str!("style.css"))) }
             }
             body {
                 main {
