@@ -160,7 +160,7 @@ impl<T: Transport> Host<T> {
     }
 
     /// The window's address of lane `lane` of a word, after showing the page that it is on.
-    fn window(&mut self, kind: MemoryKind, pe: usize, index: usize, lane: usize) -> Result<u32> {
+    pub fn window(&mut self, kind: MemoryKind, pe: usize, index: usize, lane: usize) -> Result<u32> {
         let lane_address = (index * kind.window_lanes(&self.arch) + lane) as u64;
         let byte = lane_address * 4;
         let page = (byte / u64::from(map::WINDOW_BYTES)) as u32;

@@ -203,8 +203,9 @@ pub(crate) fn reset_host(image: &MemoryImage, library: &verilate::Library, optio
     }
     host.bus.0.reset(2)?;
     host.bus.0.coverage_from_here()?;
-    host.wait_idle(flush_limit(arch))?;
+    // which register or handshake is wrong is known here, not where something does not end
     host.identify()?;
+    host.wait_idle(flush_limit(arch))?;
     Ok(host)
 }
 

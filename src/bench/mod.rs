@@ -3,6 +3,8 @@
 //! One file per measurement, which returns an [`Outcome`]: flat rows, and what was measured against which bar.
 //! Printing, JSON and the exit code are here. What does not belong here: anything that another command does too.
 
+#[cfg(feature = "verilator")]
+mod around;
 mod big;
 mod board;
 mod charlm;
@@ -18,6 +20,8 @@ mod ese_case;
 mod ese_fit;
 mod ese_scale;
 mod estimate;
+#[cfg(feature = "verilator")]
+mod faults;
 mod fc8;
 mod fit;
 mod formal;
@@ -28,6 +32,8 @@ mod granularity;
 mod hardware;
 mod kws;
 mod lenet_hardware;
+#[cfg(feature = "verilator")]
+mod mutants;
 mod nine;
 mod onnx;
 mod plot;
@@ -66,8 +72,8 @@ pub struct BenchArgs {
     /// nine: run all nine layers under Verilator, not only four of them; some minutes more
     #[arg(long)]
     pub all: bool,
-    /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built, regress, coverage: for results; a run
-    /// that was stopped goes on from there. fuzz: for inputs that fail
+    /// deep, prune-lm: folder for models and checkpoints, board, estimate: for what was built, regress, mutants, coverage: for results;
+    /// a run that was stopped goes on from there. fuzz: for inputs that fail
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// estimate: instead fit the coefficients to other configurations, and write them to this file
@@ -76,7 +82,8 @@ pub struct BenchArgs {
     /// deep, prune-lm: also draw the curves into this folder
     #[arg(long, value_name = "DIR")]
     pub plots: Option<PathBuf>,
-    /// deep: only this network: lenet300100 or lenet5; board: only this part: ulx3s, largest, icebreaker or xcup
+    /// deep: only this network: lenet300100 or lenet5; board: only this part: ulx3s, largest, icebreaker or xcup;
+    /// mutants: only this module
     #[arg(long, value_name = "NAME")]
     pub only: Option<String>,
 }
@@ -96,11 +103,11 @@ impl BenchArgs {
         only(
             self.keep.is_some(),
             "--keep",
-            &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate, Bench::Regress, Bench::Coverage, Bench::Fuzz],
+            &[Bench::Deep, Bench::PruneLm, Bench::Board, Bench::Estimate, Bench::Regress, Bench::Mutants, Bench::Coverage, Bench::Fuzz],
         )?;
         only(self.fit.is_some(), "--fit", &[Bench::Estimate])?;
         only(self.plots.is_some(), "--plots", &trains)?;
-        only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board])?;
+        only(self.only.is_some(), "--only", &[Bench::Deep, Bench::Board, Bench::Mutants])?;
         for path in self.json.iter().chain(&self.fit) {
             staged::check_file(path)?;
         }
@@ -159,6 +166,10 @@ pub enum Bench {
     Board,
     /// Lines, bits and bins that the regression of the named configurations S and M reaches; a quarter of an hour
     Coverage,
+    /// Mutants of every module of the accelerators S, against the regression of S; most of an hour
+    Mutants,
+    /// Faults outside the Verilog: in images, containers, tables, the models and the bench's wiring; some minutes
+    Faults,
     /// 1,000 random configurations of both datapaths, 3,000 runs under Verilator; up to two hours on two cores
     Regress,
 }
@@ -189,6 +200,8 @@ impl Bench {
             Bench::Fuzz => "fuzz",
             Bench::Board => "board",
             Bench::Coverage => "coverage",
+            Bench::Mutants => "mutants",
+            Bench::Faults => "faults",
             Bench::Regress => "regress",
         }
     }
@@ -241,6 +254,14 @@ pub fn run(args: &BenchArgs) -> Result<ExitCode> {
         Bench::Regress => regress::run(args.keep.as_deref())?,
         #[cfg(not(feature = "verilator"))]
         Bench::Regress => return Err(crate::commands::built_without_verilator("bench regress")),
+        #[cfg(feature = "verilator")]
+        Bench::Mutants => mutants::run(args.keep.as_deref(), args.only.as_deref())?,
+        #[cfg(not(feature = "verilator"))]
+        Bench::Mutants => return Err(crate::commands::built_without_verilator("bench mutants")),
+        #[cfg(feature = "verilator")]
+        Bench::Faults => faults::run()?,
+        #[cfg(not(feature = "verilator"))]
+        Bench::Faults => return Err(crate::commands::built_without_verilator("bench faults")),
         Bench::PruneLm => prune_lm::run(&args.data, args.keep.as_deref())?,
     };
     let verdict = finish(args.name, &outcome, args.json.as_deref())?;

@@ -7,6 +7,7 @@
 //! compared by the crate `sim`.
 
 pub mod bins;
+pub mod bus;
 pub mod chance;
 pub mod configuration;
 pub mod coverage;

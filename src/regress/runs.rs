@@ -1,18 +1,19 @@
 //! One run on either datapath: what is sent, what breaks it off, and what is compared.
 
 use super::bins::Bins;
+use super::bus;
 use super::chance::of_place;
 use super::configuration::{Break, Configuration, Disturbance, Lstms, Run};
 use super::engine::{Fault, Finding, Kind, Ran};
 use super::layers::{input, INPUT};
-use super::session::{for_golden, protocol};
+use super::session::{for_golden, protocol, unexpected};
 use super::visit;
 use lacuna_compress::manifest::{Model, RecurrentModel};
 use lacuna_compress::spec::registers::{self as map, control, errors};
 use lacuna_sim::coverage::Coverage;
 use lacuna_sim::dut::{AxiWrite, Response};
 use lacuna_sim::golden::{Golden, Recurrent};
-use lacuna_sim::host::{error_names, Transport};
+use lacuna_sim::host::Transport;
 use lacuna_sim::perf_ese::EseNetwork;
 use lacuna_sim::recurrent::{Check, RecurrentOptions, RecurrentSimulator, Sequence};
 use lacuna_sim::session::flush_limit;
@@ -23,11 +24,6 @@ use rand::RngExt;
 /// Cycles of a run up to where it is broken off.
 fn moment(disturbance: &Disturbance, cycles: u64) -> u64 {
     cycles * u64::from(disturbance.at) / 1000
-}
-
-fn unexpected(what: &str, found: u32, expected: u32) -> Option<Finding> {
-    let text = format!("{what}: the error bits say {}, expected {}", error_names(found), error_names(expected));
-    (found != expected).then(|| Finding::new(Kind::Protocol, text))
 }
 
 /// Layers on their accelerator (EIE).
@@ -45,10 +41,12 @@ impl LayerRuns {
         Ok(runs)
     }
 
-    pub fn exchange(&mut self, model: &Model) -> Result<(), Finding> {
+    pub fn exchange(&mut self, model: &Model, seed: u64) -> Result<(), Finding> {
         // a load is thousands of words; stalls of the bus are for the runs
         self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
+        bus::outstanding(&mut self.simulator.host, seed)?;
         self.simulator.exchange(model).map_err(protocol)?;
+        bus::rewrite(&mut self.simulator.host, &model.image, seed)?;
         self.model = model.clone();
         self.judge()
     }
@@ -171,9 +169,12 @@ impl<'a> StepRuns<'a> {
         Ok(runs)
     }
 
-    pub fn exchange(&mut self, model: &RecurrentModel) -> Result<(), Finding> {
+    pub fn exchange(&mut self, model: &RecurrentModel, seed: u64) -> Result<(), Finding> {
         self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
+        bus::outstanding(&mut self.simulator.host, seed)?;
         self.simulator.load(model).map_err(protocol)?;
+        bus::rewrite(&mut self.simulator.host, &model.image, seed)?;
+        self.simulator.host.wait_idle(flush_limit(model.arch())).map_err(protocol)?;
         self.model = model.clone();
         self.judge()
     }

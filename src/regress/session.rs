@@ -7,7 +7,7 @@ use super::runs::{LayerRuns, StepRuns};
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::program::{Job, Op};
 use lacuna_compress::spec::{MemoryImage, MemoryKind, Section};
-use lacuna_sim::host::layer_records;
+use lacuna_sim::host::{error_names, layer_records};
 use lacuna_sim::simulate::{Options, SimulateError};
 use lacuna_sim::verilate::Library;
 
@@ -55,8 +55,8 @@ impl<'a> Session<'a> {
         };
         if run.network != self.holds {
             match (&mut self.at_work, model) {
-                (AtWork::Layers(runs), AnyModel::Layers(model)) => runs.exchange(model)?,
-                (AtWork::Steps(runs), AnyModel::Recurrent(model)) => runs.exchange(model)?,
+                (AtWork::Layers(runs), AnyModel::Layers(model)) => runs.exchange(model, run.seed)?,
+                (AtWork::Steps(runs), AnyModel::Recurrent(model)) => runs.exchange(model, run.seed)?,
                 _ => return Err(Finding::new(Kind::Build, "the networks are not all of one datapath")),
             }
             self.held.push(self.holds);
@@ -91,6 +91,12 @@ impl<'a> Session<'a> {
 /// What cannot be done with a healthy accelerator.
 pub fn protocol(error: impl Into<SimulateError>) -> Finding {
     Finding::new(Kind::Protocol, error.into().to_string())
+}
+
+/// Error bits that are not those which must be there.
+pub fn unexpected(what: &str, found: u32, expected: u32) -> Option<Finding> {
+    let text = format!("{what}: the error bits say {}, expected {}", error_names(found), error_names(expected));
+    (found != expected).then(|| Finding::new(Kind::Protocol, text))
 }
 
 /// The image as the golden model gets it: with [`Fault::Golden`] one bit is another one.

@@ -1,6 +1,7 @@
 //! A visit of the host between two runs: every register and memory is read and written, everything that must be refused is
 //! tried, and afterwards the weights are loaded again. The run behind it must be as without.
 
+use super::bus;
 use super::chance::of_place;
 use super::engine::{Finding, Kind};
 use super::session::protocol;
@@ -63,8 +64,7 @@ impl Visit<'_> {
     }
 
     fn errors(&mut self, what: &str, expected: u32) -> Judged {
-        let found = self.host.take_errors().map_err(protocol)?;
-        same(&format!("error bits after {what}"), error_names(found), error_names(expected))
+        bus::said(self.host, what, expected)
     }
 
     fn registers(&mut self) -> Judged {
@@ -111,19 +111,15 @@ impl Visit<'_> {
         self.errors("writes of registers", 0)
     }
 
-    /// Beyond a memory, beyond the last one of its kind, in a page that it has not.
+    /// Beyond the last memory of a kind, and in a page that none has.
     fn range(&mut self) -> Judged {
-        let beyond = (MemoryKind::Spmat.depth(&self.arch) * MemoryKind::Spmat.window_lanes(&self.arch)) as u32 * 4;
         let select = MemoryKind::Spmat.code() << 8;
-        let places = [(select, 0, beyond), (select | self.arch.pes as u32, 0, 0), (select, 0xff, 0)];
-        for (select, page, offset) in places {
+        for (select, page) in [(select | self.arch.pes as u32, 0), (select, 0xff)] {
             self.write(map::MEM_SELECT, select, Response::Okay)?;
             self.write(map::MEM_PAGE, page, Response::Okay)?;
-            if offset < map::WINDOW_BYTES {
-                self.write(map::WINDOW + offset, !0, Response::SlvErr)?;
-                self.read(map::WINDOW + offset, Response::SlvErr)?;
-                self.errors("accesses beyond a memory", errors::RANGE)?;
-            }
+            self.write(map::WINDOW, !0, Response::SlvErr)?;
+            self.read(map::WINDOW, Response::SlvErr)?;
+            self.errors("accesses of a memory that is not there", errors::RANGE)?;
         }
         self.write(map::MEM_PAGE, 0, Response::Okay)?;
         self.host.forget();
@@ -152,19 +148,12 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Sections of wrong length and contents, commands and accesses during a check, and a start without weights.
+    /// Commands and accesses during a check.
     fn checks(&mut self) -> Judged {
         self.errors("accesses of memories", 0)?;
         self.write(map::CONTROL, control::RESTART_CHECK, Response::Okay)?;
         let valid = self.read(map::STATUS, Response::Okay)? & status::WEIGHTS_VALID;
         same("valid weights after a new check began", valid, 0)?;
-        for (words, what, expected) in [(0, "a check of no words", errors::SECTION_LENGTH), (1, "a check of other words", errors::CRC)] {
-            self.write(map::SECTION_WORDS, words, Response::Okay)?;
-            self.write(map::SECTION_CRC, 0xdead_beef, Response::Okay)?;
-            self.host.bus.0.axi_write(map::CONTROL, control::CHECK).map_err(protocol)?;
-            self.idle()?;
-            self.errors(what, expected)?;
-        }
         // a long section, so that all of these meet it; whether they do depends on its length
         let longest = sections(&self.arch).first().map_or(1, |section| section.kind().depth(&self.arch));
         self.write(map::SECTION_WORDS, longest as u32, Response::Okay)?;
@@ -177,8 +166,6 @@ impl Visit<'_> {
         let found = self.host.take_errors().map_err(protocol)?;
         let possible = errors::BUSY_ACCESS | errors::COMMAND_BUSY | errors::CRC | errors::START_UNCHECKED;
         same("errors that cannot be, during a check", error_names(found & !possible), error_names(0))?;
-        self.host.bus.0.axi_write(map::CONTROL, control::START).map_err(protocol)?;
-        self.errors("a start without weights", errors::START_UNCHECKED)?;
         self.write(map::CONTROL, control::RESTART_CHECK, Response::Okay)
     }
 

@@ -134,8 +134,7 @@ fn what_cannot_be_loaded_or_run_says_why() {
         p.refuses(&["run", "--port", port, "--container", container, "--inputs", "samples.npy", "-o", "out.npy"], says);
         assert!(!p.path("out.npy").exists());
     };
-    let commands: [&dyn Fn(&str, &str, &[&str]); 2] = [&load, &run];
-    for refused in commands {
+    for refused in [&load as &dyn Fn(&str, &str, &[&str]), &run] {
         refused("board", "wide.lacuna", &["the accelerator was made for architecture", "the container for"]);
         refused("board", "short.lacuna", &["short.lacuna: container is cut short"]);
         refused("/dev/none", "net.lacuna", &["/dev/none: there is no such device"]);
@@ -145,7 +144,7 @@ fn what_cannot_be_loaded_or_run_says_why() {
         refused("net.toml@x", "net.lacuna", &["--port net.toml@x: found the offset x, expected a number"]);
     }
     let _held = serialport::new(&port, 1_000_000).open_native().unwrap();
-    for refused in commands {
+    for refused in [&load as &dyn Fn(&str, &str, &[&str]), &run] {
         refused("board", "net.lacuna", &["board: the port is busy: another program has it open"]);
     }
 }

@@ -6,11 +6,11 @@
 
 use crate::error::{grouped, Error};
 use crate::storage::{self, StoredTensor};
-use npyz::npz::NpzArchive;
 use safetensors::tensor::Metadata;
 use safetensors::Dtype;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
+use zip::ZipArchive;
 
 /// The type of one element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ pub struct TensorFile {
 
 enum Content {
     SafeTensors { metadata: Metadata, bytes: Vec<u8>, start: usize },
-    Npz { archive: NpzArchive<Cursor<Vec<u8>>>, length: u64 },
+    Npz { archive: ZipArchive<Cursor<Vec<u8>>>, length: u64 },
     Npy(Array),
     Stored(Vec<StoredTensor>),
 }
@@ -180,7 +180,7 @@ impl TensorFile {
             }
             "npz" => {
                 let length = bytes.len() as u64;
-                let archive = NpzArchive::new(Cursor::new(bytes)).map_err(|e| wrong(e.to_string(), "a whole .npz file"))?;
+                let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| wrong(e.to_string(), "a whole .npz file"))?;
                 Content::Npz { archive, length }
             }
             "lcs" => {
@@ -196,7 +196,10 @@ impl TensorFile {
     pub fn names(&self) -> Vec<String> {
         let mut names = match &self.content {
             Content::SafeTensors { metadata, .. } => metadata.offset_keys(),
-            Content::Npz { archive, .. } => archive.array_names().map(str::to_string).collect(),
+            Content::Npz { archive, .. } => {
+                let array = |file: &str| npyz::npz::array_name_from_file_name(file).map(str::to_string);
+                archive.file_names().filter_map(|file| array(&file.ok()?)).collect()
+            }
             Content::Npy(_) => Vec::new(),
             Content::Stored(tensors) => tensors.iter().map(|t| t.name.clone()).collect(),
         };
@@ -251,7 +254,7 @@ impl TensorFile {
             Content::Npz { archive, length } => {
                 let member = npyz::npz::file_name_from_array_name(name);
                 let whole = || "a whole .npy member".to_string();
-                let mut file = archive.zip_archive().by_name(&member).map_err(|e| wrong(e.to_string(), whole()))?;
+                let mut file = archive.by_name(&member).map_err(|e| wrong(e.to_string(), whole()))?;
                 // deflate cannot expand more than 1,032 times
                 let limit = file.size().min(length.saturating_mul(1032));
                 let mut bytes = Vec::new();
