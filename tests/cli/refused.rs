@@ -150,8 +150,8 @@ fn a_measurement_is_told_nothing_that_it_ignores() {
     let p = Project::new();
     for (option, only) in [
         ("--plots", "deep or prune-lm"),
-        ("--keep", "deep or prune-lm or board or estimate or regress or fuzz"),
-        ("--only", "deep or board"),
+        ("--keep", "deep or prune-lm or board or estimate or regress or mutants or coverage or fuzz"),
+        ("--only", "deep or board or mutants"),
     ] {
         let expected = format!("found {option} with entropy, expected it with {only} only");
         p.refuses(&["bench", "entropy", option, "x"], &[&expected]);
