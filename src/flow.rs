@@ -22,6 +22,7 @@ use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Name of the script that does everything.
 pub const SCRIPT: &str = "build.sh";
@@ -157,14 +158,29 @@ fn clear(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs the script of a folder, which is all that there is to a build. What an earlier run left is taken away first.
-pub fn execute(folder: &Path, tools: &[(&'static str, PathBuf)]) -> Result<()> {
+/// Exit code of `timeout` for a program that took too long.
+const TIMED_OUT: i32 = 124;
+
+/// Runs the script of a folder, which is all that there is to a build. What an earlier run left is taken away first. One that
+/// is not done in time is ended.
+pub fn execute(folder: &Path, tools: &[(&'static str, PathBuf)], within: Option<Duration>) -> Result<()> {
     clear(folder)?;
-    let mut command = Command::new("sh");
+    let mut command = match within {
+        // of coreutils; ends what the script started too
+        Some(time) => {
+            let mut command = Command::new("timeout");
+            command.args([&time.as_secs().to_string(), "sh"]);
+            command
+        }
+        None => Command::new("sh"),
+    };
     command.arg(SCRIPT).current_dir(folder).envs(tools.iter().map(|(variable, path)| (variable, path)));
     let output = command.output().context("sh")?;
     if output.status.success() {
         return Ok(());
+    }
+    if let (Some(time), Some(TIMED_OUT)) = (within, output.status.code()) {
+        bail!("{} was not done within {} s", folder.join(SCRIPT).display(), time.as_secs());
     }
     bail!("{} ended with {}; its logs are beside it:\n{}", folder.join(SCRIPT).display(), output.status, tools::last_lines(&output));
 }

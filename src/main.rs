@@ -1,6 +1,7 @@
 //! The `lacuna` command. Everything that reads arguments, prints or exits is in this package; the work is done in the
 //! crates `compress`, `hdl` and `sim`.
 
+mod accelerator;
 mod audio;
 mod bench;
 mod board;

@@ -7,7 +7,7 @@
 
 use crate::dut::Dut;
 use crate::simulate::{Options, Result};
-use crate::verilate::{self, Build, Source};
+use crate::verilate::{self, Build};
 use crate::wire::Line;
 use lacuna_hdl::Design;
 use serialport::{SerialPort, TTYPort};
@@ -20,18 +20,7 @@ const IDLE_CYCLES: u64 = 2000;
 
 /// The model of a design with a serial line, compiled or from the cache.
 pub fn library(design: &Design, options: &Options) -> Result<verilate::Library> {
-    let build = Build {
-        top: design.top.clone(),
-        sources: design.modules.iter().map(|m| Source { name: m.name.clone(), text: m.text.clone() }).collect(),
-        ports: design.ports.iter().map(|p| verilate::Port { name: p.name.clone(), width: p.width as u32, input: p.input }).collect(),
-        parameters: vec![],
-        trace: options.trace.is_some(),
-        coverage: false,
-        axi_lite: None,
-        streams: None,
-        clock: "clock".into(),
-        optimize: options.optimize,
-    };
+    let build = Build { trace: options.trace.is_some(), optimize: options.optimize, ..Build::of_design(design) };
     Ok(build.library(&options.cache)?)
 }
 

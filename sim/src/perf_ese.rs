@@ -60,6 +60,8 @@ pub struct EseTiming {
     pub stall_input: u64,
     pub stall_data: u64,
     pub stall_output: u64,
+    /// First cycle in which a further step waits for vectors, if there are none.
+    pub waits: u64,
 }
 
 impl EseTiming {
@@ -125,6 +127,7 @@ impl EseNetwork {
             run.timing.completes.extend(run.job.map(|job| job.complete));
         }
         run.timing.stall_queue = run.clock.stall_queue;
+        run.timing.waits = run.begin;
         run.timing
     }
 

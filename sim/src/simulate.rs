@@ -6,7 +6,7 @@ use crate::host::{error_names, layer_records, Counters, Host, HostError, Transpo
 use crate::perf;
 pub use crate::session::Run;
 use crate::session::{cycle_limit, flush_limit, run_layers};
-use crate::verilate::{self, Build, Optimize, Source};
+use crate::verilate::{self, Build, Optimize};
 use lacuna_compress::files::{write_image, Format};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::spec::registers::{self as map};
@@ -165,16 +165,13 @@ impl Transport for Axi {
 pub fn library(design: &Design, options: &Options) -> Result<verilate::Library> {
     let preload = options.door == Door::Preload;
     let build = Build {
-        top: design.top.clone(),
-        sources: design.modules.iter().map(|m| Source { name: m.name.clone(), text: m.text.clone() }).collect(),
-        ports: design.ports.iter().map(|p| verilate::Port { name: p.name.clone(), width: p.width as u32, input: p.input }).collect(),
         parameters: if preload { vec![("PRELOAD".into(), "1".into()), ("IMAGE".into(), "\"@images/\"".into())] } else { vec![] },
         trace: options.trace.is_some(),
         coverage: options.coverage,
         axi_lite: Some("s_axi_".into()),
         streams: design.ports.iter().any(|p| p.name == "s_axis_tvalid").then(verilate::Streams::default),
-        clock: "clock".into(),
         optimize: options.optimize,
+        ..Build::of_design(design)
     };
     Ok(build.library(&options.cache)?)
 }

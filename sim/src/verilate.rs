@@ -20,6 +20,7 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use lacuna_hdl::Design;
 use sha2::{Digest, Sha256};
 
 use crate::shim;
@@ -215,6 +216,29 @@ fn tools() -> Result<&'static Tools> {
 }
 
 impl Build {
+    /// A module with the clock `clock`, and nothing asked for beyond it.
+    pub fn plain(top: &str, sources: Vec<Source>, ports: Vec<Port>) -> Build {
+        Build {
+            top: top.into(),
+            sources,
+            ports,
+            parameters: vec![],
+            trace: false,
+            coverage: false,
+            axi_lite: None,
+            streams: None,
+            clock: "clock".into(),
+            optimize: Optimize::default(),
+        }
+    }
+
+    /// A generated design.
+    pub fn of_design(design: &Design) -> Build {
+        let sources = design.modules.iter().map(|m| Source { name: m.name.clone(), text: m.text.clone() });
+        let ports = design.ports.iter().map(|p| Port { name: p.name.clone(), width: p.width as u32, input: p.input });
+        Build::plain(&design.top, sources.collect(), ports.collect())
+    }
+
     /// Takes the model from `cache`, or builds it there. Builds of one process follow each other, as
     /// each uses all cores; a draft waits for nobody.
     pub fn library(&self, cache: &Path) -> Result<Library> {

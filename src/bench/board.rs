@@ -15,12 +15,15 @@ use lacuna_compress::spec::Arch;
 use lacuna_sim::golden::Golden;
 use lacuna_sim::perf::Network;
 use std::path::Path;
+use std::time::Duration;
 
 /// Parts of the measurement, by the names that `--only` takes.
 const PARTS: [&str; 4] = ["ulx3s", "largest", "icebreaker", "xcup"];
 const LENET: &str = "sparse LeNet-300-100";
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 const SEED: u32 = 1;
+/// For synthesis, place and route of one build. A router that has not ended by then goes round in circles.
+const PATIENCE: Duration = Duration::from_secs(45 * 60);
 /// Of the ULX3S.
 const LEAST_MHZ: f64 = 80.0;
 /// PEs of EIE, and the depth of their queues.
@@ -94,7 +97,7 @@ fn build(board: &Board, model: &Model, container: &[u8], folder: &Path) -> Resul
     if !(same && folder.join("report.json").is_file()) {
         term::note(format!("{}: {}", board.name, term::count(model.arch().pes, "PE")));
         let spinner = term::spinner("synthesis, place and route");
-        flow::execute(folder, &flow::tools(board.description.tools.flow)?)?;
+        flow::execute(folder, &flow::tools(board.description.tools.flow)?, Some(PATIENCE))?;
         spinner.finish_and_clear();
     }
     Ok(flow::figures(folder, settings.mhz)?.1)

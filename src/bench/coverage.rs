@@ -4,34 +4,31 @@
 //! Counting makes builds and runs ten times as long, so that it is done for the first runs only; the bins are those of these and
 //! of more runs that are not counted.
 
+use super::regress::regressed;
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use crate::regress::bins::Bins;
 use crate::regress::coverage::{check_used, waivers, Judged};
 use crate::regress::named::{of_size, Named, Size};
-use crate::regress::plan::{Plan, Settings};
-use crate::regress::regression::{Regression, Told};
-use crate::regress::report::Summary;
-use crate::term;
+use crate::regress::plan::Settings;
 use anyhow::{bail, Result};
 use std::path::Path;
-use std::time::Duration;
 
 const SEED: u64 = 1;
 /// Of a configuration, counted, and then not counted.
 const COUNTED: usize = 36;
 const MORE: usize = 360;
-const CORES: usize = 2;
 const LINES: f64 = 95.0;
 const BITS: f64 = 90.0;
 
 pub fn run(keep: Option<&Path>) -> Result<Outcome> {
     let named = [Size::S, Size::M].into_iter().map(of_size).collect::<Result<Vec<_>>>()?.concat();
     let scratch = tempfile::tempdir()?;
-    let mut outcome = measure(keep.unwrap_or(scratch.path()), &named, COUNTED, MORE)?;
-    check_used(&waivers()?, &outcome.1)?;
-    let waived: usize = outcome.1.iter().map(|j| j.lines.waived + j.bits.waived).sum();
-    outcome.0.notes.push(format!("{waived} points waived, by {} waivers of src/regress/waivers.toml", waivers()?.len()));
-    Ok(outcome.0)
+    let (mut outcome, judged) = measure(keep.unwrap_or(scratch.path()), &named, COUNTED, MORE)?;
+    let waivers = waivers()?;
+    check_used(&waivers, &judged)?;
+    let waived: usize = judged.iter().map(|j| j.lines.waived + j.bits.waived).sum();
+    outcome.notes.push(format!("{waived} points waived, by {} waivers of src/regress/waivers.toml", waivers.len()));
+    Ok(outcome)
 }
 
 fn measure(folder: &Path, named: &[Named], counted: usize, more: usize) -> Result<(Outcome, Vec<Judged>)> {
@@ -42,8 +39,8 @@ fn measure(folder: &Path, named: &[Named], counted: usize, more: usize) -> Resul
     for one in named {
         let settings =
             |seed, runs, coverage| Settings { accelerators: vec![one.accelerator.clone()], coverage, ..Settings::drawn(seed, runs) };
-        let first = regress(&folder.join(&one.name), &settings(SEED, counted, true))?;
-        let second = regress(&folder.join(format!("{}-bins", one.name)), &settings(SEED + 1, more, false))?;
+        let first = regressed(&folder.join(&one.name), &settings(SEED, counted, true))?;
+        let second = regressed(&folder.join(format!("{}-bins", one.name)), &settings(SEED + 1, more, false))?;
         for summary in [&first, &second] {
             if let Some(failure) = summary.failures.first() {
                 bail!("{}: {} failed: {}", one.name, failure.configuration, failure.finding.text);
@@ -78,17 +75,4 @@ fn measure(folder: &Path, named: &[Named], counted: usize, more: usize) -> Resul
         judged.push(found.clone());
     }
     Ok((Outcome { rows, checks, notes }, judged))
-}
-
-fn regress(folder: &Path, settings: &Settings) -> Result<Summary> {
-    let plan = Plan::open(folder, settings)?;
-    let bar = term::progress("runs", plan.runs());
-    let regression =
-        Regression { plan: &plan, folder, jobs: CORES, time: None, shrink: Duration::from_secs(60), verilog: None, fault: None };
-    let summary = regression.run(&mut |told| match told {
-        Told::Runs(runs) => bar.set_position(runs as u64),
-        Told::Failure(text) => bar.suspend(|| term::note(text)),
-    })?;
-    bar.finish_and_clear();
-    Ok(summary)
 }

@@ -5,6 +5,7 @@ use super::report::{rounded, Bar, Check, Outcome, Row};
 use crate::regress::draw::RUNS;
 use crate::regress::plan::{Plan, Settings};
 use crate::regress::regression::{Regression, Told};
+use crate::regress::report::{Datapath, Summary};
 use crate::term;
 use anyhow::Result;
 use std::path::Path;
@@ -15,23 +16,30 @@ const CONFIGURATIONS: usize = 1000;
 /// Of two cores, hours.
 const HOURS: f64 = 2.0;
 const CORES: usize = 2;
+/// For making a failing configuration smaller.
+const SHRINK: Duration = Duration::from_secs(180);
 
 pub fn run(keep: Option<&Path>) -> Result<Outcome> {
     let scratch = tempfile::tempdir()?;
     measure(keep.unwrap_or(scratch.path()), CONFIGURATIONS)
 }
 
-fn measure(folder: &Path, configurations: usize) -> Result<Outcome> {
-    let settings = Settings::drawn(SEED, configurations * RUNS);
-    let plan = Plan::open(folder, &settings)?;
+/// Runs what the folder does not have yet, on two cores.
+pub fn regressed(folder: &Path, settings: &Settings) -> Result<Summary> {
+    let plan = Plan::open(folder, settings)?;
     let bar = term::progress("runs", plan.runs());
-    let regression =
-        Regression { plan: &plan, folder, jobs: CORES, time: None, shrink: Duration::from_secs(180), verilog: None, fault: None };
+    let regression = Regression { plan: &plan, folder, jobs: CORES, time: None, shrink: SHRINK, verilog: None, fault: None };
     let summary = regression.run(&mut |told| match told {
         Told::Runs(runs) => bar.set_position(runs as u64),
         Told::Failure(text) => bar.suspend(|| term::note(text)),
     })?;
     bar.finish_and_clear();
+    Ok(summary)
+}
+
+fn measure(folder: &Path, configurations: usize) -> Result<Outcome> {
+    let settings = Settings::drawn(SEED, configurations * RUNS);
+    let summary = regressed(folder, &settings)?;
     let (mut rows, mut notes) = (vec![], vec![format!("seed {SEED}; each configuration has a build of its own and {RUNS} runs")]);
     let mut seconds = 0.0;
     for d in &summary.datapaths {
@@ -53,7 +61,7 @@ fn measure(folder: &Path, configurations: usize) -> Result<Outcome> {
     }
     let (reached, all) = summary.bin_counts();
     notes.push(format!("{reached} of {all} bins reached; not: {}", summary.holes().join(", ")));
-    let sum = |of: fn(&crate::regress::report::Datapath) -> usize| summary.datapaths.iter().map(of).sum::<usize>() as f64;
+    let sum = |of: fn(&Datapath) -> usize| summary.datapaths.iter().map(of).sum::<usize>() as f64;
     let checks = vec![
         Check::new("configurations", sum(|d| d.configurations), 0, Bar::AtLeast(configurations as f64)),
         Check::new("runs", sum(|d| d.runs), 0, Bar::AtLeast((configurations * RUNS) as f64)),

@@ -1,6 +1,6 @@
 //! `lacuna estimate`: what an accelerator will take of a device, before anything is synthesized.
 
-use super::build::{accelerator, AcceleratorArgs};
+use crate::accelerator::{AcceleratorArgs, Need};
 use crate::board::Board;
 use crate::estimate::{self, Area, Estimate, Family, OnBoard};
 use crate::term;
@@ -28,7 +28,7 @@ pub struct EstimateArgs {
 
 pub fn run(args: &EstimateArgs) -> Result<ExitCode> {
     let board = args.board.as_deref().map(Board::find).transpose()?;
-    let (arch, model) = accelerator(&args.accelerator)?;
+    let (arch, model) = args.accelerator.load(Need::First)?;
     let cycles = model.map(|(model, _)| cycles(&model)).transpose()?.flatten();
     let title = format!("accelerator {:016x}, {}", arch.hash(), term::count(arch.pes, "PE"));
     match &board {

@@ -1,12 +1,11 @@
 //! `lacuna generate`: an accelerator as Verilog.
 
-use super::build::AcceleratorArgs;
+use crate::accelerator::{AcceleratorArgs, Need};
 use crate::staged::Staged;
-use crate::{inputs, pipeline, term};
+use crate::{inputs, term};
 use anyhow::{bail, Context, Result};
-use lacuna_compress::config::Config;
 use lacuna_compress::error::grouped;
-use lacuna_compress::files::{read_any_container, write_image, Format};
+use lacuna_compress::files::{write_image, Format};
 use lacuna_compress::manifest::{AnyModel, Model};
 use lacuna_compress::spec::Arch;
 use lacuna_hdl::Design;
@@ -48,7 +47,9 @@ pub struct GenerateArgs {
 const LIST: &str = "files.f";
 
 pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
-    let (arch, model) = accelerator(args)?;
+    let fills = args.preload || args.testbench;
+    let (arch, stored) = args.accelerator.load(if fills { Need::Only } else { Need::Accelerator })?;
+    let model = stored.map(|(model, _)| model);
     if args.testbench && arch.ese.is_some() {
         bail!("--testbench is for accelerators of fully connected layers (EIE): there is no plain-Verilog bench for LSTMs yet; `lacuna simulate` runs them under Verilator");
     }
@@ -86,43 +87,6 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
         term::note(format!("to run the bench: cd {folder} && {compile} && vvp -n testbench.vvp"));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The architecture, and the model if there is one.
-fn accelerator(args: &GenerateArgs) -> Result<(Arch, Option<AnyModel>)> {
-    let config = args.accelerator.config.as_deref().map(Config::load).transpose()?;
-    match (&args.accelerator.container, config) {
-        (Some(container), config) => {
-            let model = read_any_container(container)?;
-            if let Some(config) = &config {
-                inputs::require_config(&model, config, container)?;
-            }
-            Ok((model.arch().clone(), Some(model)))
-        }
-        (None, Some(config)) => {
-            let open = !pipeline::open_keys(&config).is_empty();
-            let needed = open || args.preload || args.testbench;
-            if needed && !(config.model.layer.is_empty() && config.model.lstm.is_empty()) {
-                let model = compressed(&config, args.preload)?;
-                return Ok((model.arch().clone(), Some(model)));
-            }
-            Ok((pipeline::arch_of(&config, None)?, None))
-        }
-        (None, None) => bail!("give --config or --container"),
-    }
-}
-
-/// The model of a configuration. The two of a bidirectional LSTM have the same accelerator.
-pub fn compressed(config: &Config, preload: bool) -> Result<AnyModel> {
-    if config.model.lstm.is_empty() {
-        return Ok(AnyModel::Layers(pipeline::compress(config)?.compiled.model));
-    }
-    let found = pipeline::recurrent::compress(config)?;
-    if preload && found.len() > 1 {
-        bail!("--preload: found two models, those of a bidirectional LSTM, expected one: give the --container of a direction");
-    }
-    let first = found.into_iter().next().context("the configuration has no model")?;
-    Ok(AnyModel::Recurrent(first.compiled.model))
 }
 
 fn model_for<'a>(flag: &str, model: &'a Option<AnyModel>) -> Result<&'a AnyModel> {

@@ -98,15 +98,16 @@ pub use running::run;
 #[cfg(feature = "verilator")]
 mod running {
     use super::{RegressArgs, RegressCommand};
+    use crate::accelerator::{of_config, Need};
     use crate::regress::configuration::{word, Configuration};
     use crate::regress::coverage::Reached;
     use crate::regress::engine::Engine;
     use crate::regress::merge::merge;
     use crate::regress::plan::{Plan, Settings};
     use crate::regress::regression::{Regression, Told};
-    use crate::regress::report::Summary;
+    use crate::regress::report::{Summary, Verdict};
     use crate::regress::{bins::Bins, named};
-    use crate::{pipeline, staged, term};
+    use crate::{staged, term};
     use anyhow::{bail, Context, Result};
     use lacuna_compress::config::Config;
     use lacuna_compress::error::grouped;
@@ -198,14 +199,7 @@ mod running {
     /// The accelerator of a configuration file. What is "auto" is as its model needs it.
     fn accelerator(path: &Path) -> Result<Arch> {
         let config = Config::load(path)?;
-        if pipeline::open_keys(&config).is_empty() {
-            return pipeline::arch_of(&config, None);
-        }
-        if config.model.layer.is_empty() && config.model.lstm.is_empty() {
-            // says which keys are open
-            return pipeline::arch_of(&config, None).with_context(|| path.display().to_string());
-        }
-        Ok(crate::commands::generate::compressed(&config, false)?.arch().clone())
+        Ok(of_config(&config, Need::Accelerator).with_context(|| path.display().to_string())?.0)
     }
 
     /// A bar on a terminal, else a line a minute, both with an estimate of the end.
@@ -255,9 +249,9 @@ mod running {
         let headers =
             ["datapath", "configurations", "runs", "failures", "cycle mismatches", "cycles compared", "emit s", "verilate s", "run s"];
         term::table("", &headers, &rows)?;
-        for failure in &summary.failures {
+        for (failure, folder_below) in summary.failures_with_folders() {
             term::line(format!("{}: {}", failure.configuration, failure.finding.text))?;
-            if let Some(kept) = failure.folder.as_ref().filter(|_| failure.run == first_run(summary, &failure.configuration)) {
+            if let Some(kept) = folder_below {
                 term::line(format!("  repeat with: {}/run.sh", folder.join(kept).display()))?;
             }
         }
@@ -274,19 +268,15 @@ mod running {
         if !holes.is_empty() && holes.len() <= 40 {
             term::line(format!("not reached: {}", holes.join(", ")))?;
         }
-        let verdict = match (summary.failures.is_empty(), summary.missing.is_empty()) {
-            (true, true) => format!("equal to golden model and cycle model: all of {}", term::count(summary.runs(), "run")),
-            (true, false) => format!("equal to golden model and cycle model: {}, of what is done", term::count(summary.runs(), "run")),
-            (false, _) => format!("FAILED: {} of {}", grouped(summary.failures.len()), term::count(summary.runs(), "run")),
+        let runs = term::count(summary.runs(), "run");
+        let verdict = match summary.verdict() {
+            Verdict::Passed => format!("equal to golden model and cycle model: all of {runs}"),
+            Verdict::Incomplete => format!("equal to golden model and cycle model: {runs}, of what is done"),
+            Verdict::Failed => format!("FAILED: {} of {runs}", grouped(summary.failures.len())),
         };
         term::line(verdict)?;
         term::note(format!("wrote {}/report.html, results.json and junit.xml", folder.display()));
         Ok(if summary.passed { ExitCode::SUCCESS } else { ExitCode::from(term::BAD) })
-    }
-
-    /// The first run of a configuration that failed, which is the one in the folder.
-    fn first_run(summary: &Summary, configuration: &str) -> usize {
-        summary.failures.iter().filter(|f| f.configuration == configuration).map(|f| f.run).min().unwrap_or(0)
     }
 
     fn merged(folders: &[std::path::PathBuf], output: &Path) -> Result<ExitCode> {

@@ -67,56 +67,62 @@ pub fn parse(text: &str) -> Result<Value> {
 
 /// What a module of Yosys's report takes with all below it: LUT, FF, BRAM (BRAM36 or DP16KD), DSP.
 pub fn of(report: &Value, name: &str) -> Result<[f64; 4]> {
-    let modules = modules(report)?;
-    match modules.keys().find(|found| plain(found) == name) {
-        Some(found) => total(&modules, found, 0),
-        None => bail!("Yosys counted no module {name}"),
-    }
+    let mut sum = [0.0; 4];
+    walk(report, name, &mut |module, cell, count| {
+        // counted as nothing, it would flatter the sum
+        let Some(one) = primitive(cell) else { bail!("Yosys counted {count} of {cell} in {module}, whose size is not known here") };
+        add(&mut sum, one, count);
+        Ok(())
+    })?;
+    Ok(sum)
 }
 
 /// What all instances of each module below `name` and of itself take without what is below them, by their names in the source.
 pub fn own(report: &Value, name: &str) -> Result<BTreeMap<String, [f64; 4]>> {
-    let modules = modules(report)?;
-    let Some(top) = modules.keys().find(|found| plain(found) == name) else { bail!("Yosys counted no module {name}") };
-    let mut found = BTreeMap::new();
-    instances(&modules, top, 1.0, 0, &mut found)?;
+    // one that has only others in it takes nothing
+    let mut found: BTreeMap<String, [f64; 4]> = modules(report)?.keys().map(|module| (plain(module).to_string(), [0.0; 4])).collect();
+    walk(report, name, &mut |module, cell, count| {
+        let sum = found.entry(plain(module).to_string()).or_default();
+        if let Some(one) = primitive(cell) {
+            add(sum, one, count);
+        }
+        Ok(())
+    })?;
     Ok(found)
 }
 
 /// The cells below `name`, by type: what is no module of the report is a cell.
 pub fn cells(report: &Value, name: &str) -> Result<BTreeMap<String, u64>> {
-    let modules = modules(report)?;
-    let Some(top) = modules.keys().find(|found| plain(found) == name) else { bail!("Yosys counted no module {name}") };
     let mut found = BTreeMap::new();
-    expand(&modules, top, 1, 0, &mut found)?;
+    walk(report, name, &mut |_, cell, count| {
+        *found.entry(cell.to_string()).or_default() += count;
+        Ok(())
+    })?;
     Ok(found)
 }
 
-fn expand(modules: &Modules, name: &str, count: u64, depth: usize, found: &mut BTreeMap<String, u64>) -> Result<()> {
-    let Some(cells) = modules.get(name).filter(|_| depth < DEEPEST) else { bail!("Yosys counted no module {name}") };
-    for (cell, n) in cells {
-        let cell = cell.trim_start_matches('\\');
-        if modules.contains_key(cell) {
-            expand(modules, cell, count * n, depth + 1, found)?;
-        } else {
-            *found.entry(cell.to_string()).or_default() += count * n;
-        }
-    }
-    Ok(())
+fn add(sum: &mut [f64; 4], one: [f64; 4], count: u64) {
+    sum.iter_mut().zip(one).for_each(|(sum, one)| *sum += one * count as f64);
 }
 
-fn instances(modules: &Modules, name: &str, count: f64, depth: usize, found: &mut BTreeMap<String, [f64; 4]>) -> Result<()> {
+/// Module, type of a cell in it, and how many of these all instances of the module have.
+type Visitor<'a> = dyn FnMut(&str, &str, u64) -> Result<()> + 'a;
+
+/// Visits the cells of the module that the source calls `name`, and of all below it.
+fn walk(report: &Value, name: &str, visit: &mut Visitor) -> Result<()> {
+    let modules = modules(report)?;
+    let Some(top) = modules.keys().find(|found| plain(found) == name) else { bail!("Yosys counted no module {name}") };
+    below(&modules, top, 1, 0, visit)
+}
+
+fn below(modules: &Modules, name: &str, instances: u64, depth: usize, visit: &mut Visitor) -> Result<()> {
     let Some(cells) = modules.get(name).filter(|_| depth < DEEPEST) else { bail!("Yosys counted no module {name}") };
-    found.entry(plain(name).to_string()).or_default();
-    for (cell, n) in cells {
-        let cell = cell.trim_start_matches('\\');
-        let n = count * *n as f64;
-        match primitive(cell) {
-            Some(one) => {
-                let sum = found.entry(plain(name).to_string()).or_default();
-                sum.iter_mut().zip(one).for_each(|(sum, one)| *sum += one * n);
-            }
-            None => instances(modules, cell, n, depth + 1, found)?,
+    for (cell, count) in cells {
+        let (cell, count) = (cell.trim_start_matches('\\'), instances * count);
+        if modules.contains_key(cell) {
+            below(modules, cell, count, depth + 1, visit)?;
+        } else {
+            visit(name, cell, count)?;
         }
     }
     Ok(())
@@ -145,23 +151,6 @@ fn modules(report: &Value) -> Result<Modules> {
     };
     // a leading backslash is there or not, depending on the place
     Ok(modules.iter().map(|(name, module)| (name.trim_start_matches('\\').to_string(), cells(module))).collect())
-}
-
-/// What a module and all below it take.
-fn total(modules: &Modules, name: &str, depth: usize) -> Result<[f64; 4]> {
-    let Some(cells) = modules.get(name).filter(|_| depth < DEEPEST) else { bail!("Yosys counted no module {name}") };
-    let mut sum = [0.0; 4];
-    for (cell, count) in cells {
-        let cell = cell.trim_start_matches('\\');
-        let one = match primitive(cell) {
-            Some(one) => one,
-            None if modules.contains_key(cell) => total(modules, cell, depth + 1)?,
-            // counted as nothing, it would flatter the sum
-            None => bail!("Yosys counted {count} of {cell} in {name}, whose size is not known here"),
-        };
-        sum.iter_mut().zip(one).for_each(|(sum, one)| *sum += one * *count as f64);
-    }
-    Ok(sum)
 }
 
 /// What a cell of the library takes.

@@ -1,7 +1,7 @@
 //! The bus in ways that loading and running do not need: words written byte by byte with noise on the other lanes, words
 //! read back, several transactions under way at once, and what must be refused.
 
-use super::chance::of_place;
+use super::chance::{of_place, BUS};
 use super::engine::{Finding, Kind};
 use super::session::{protocol, unexpected};
 use lacuna_compress::spec::registers::{self as map, control, errors, status};
@@ -11,8 +11,6 @@ use lacuna_sim::host::{Host, Transport};
 use lacuna_sim::simulate::Axi;
 use rand::{Rng, RngExt};
 
-/// Of [`of_place`].
-const PARTS: u32 = 1 << 30;
 /// Words of each memory that are written again in parts.
 const WORDS: usize = 2;
 /// Most transactions under way in one direction.
@@ -24,14 +22,14 @@ const PATIENCE: u64 = 10_000;
 
 /// Lets the bus have so many transactions under way as the seed says.
 pub fn outstanding(host: &mut Host<Axi>, seed: u64) -> Result<(), Finding> {
-    let count = of_place(seed, PARTS, 1, 0).random_range(1..=OUTSTANDING);
+    let count = of_place(seed, BUS, 1, 0).random_range(1..=OUTSTANDING);
     host.bus.0.axi_limits(PATIENCE, count).map_err(protocol)
 }
 
-/// Writes some words of every memory again, in parts, reads them, asks for what must be refused, and has the image checked. An idle accelerator that holds
-/// this image holds it again.
+/// Writes some words of every memory again, in parts, reads them, asks for what must be refused, and has the image checked. An
+/// idle accelerator that holds this image holds it again.
 pub fn rewrite(host: &mut Host<Axi>, image: &MemoryImage, seed: u64) -> Result<(), Finding> {
-    let mut rng = of_place(seed, PARTS, 0, 0);
+    let mut rng = of_place(seed, BUS, 0, 0);
     for (section, words) in image.sections.iter().filter(|(_, words)| !words.is_empty()) {
         for _ in 0..WORDS {
             let index = rng.random_range(0..words.len());

@@ -4,6 +4,11 @@
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// Numbers of streams of [`of_place`] that no network and no input has: for a visit of the host, one for each kind of memory
+/// from this one on, and for the bus.
+pub const VISIT: u32 = 1 << 30;
+pub const BUS: u32 = VISIT + 1024;
+
 /// What is drawn for configuration number `index`.
 pub fn of_configuration(seed: u64, index: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

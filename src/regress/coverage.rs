@@ -141,27 +141,31 @@ fn parse(text: &str) -> Result<Vec<Waiver>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Group {
-        module: String,
-        #[serde(default)]
-        signals: Vec<String>,
-        #[serde(default)]
-        lines: Vec<String>,
         reason: String,
+        /// Of each module.
+        #[serde(default)]
+        signals: BTreeMap<String, Vec<String>>,
+        #[serde(default)]
+        lines: BTreeMap<String, Vec<String>>,
     }
     let mut all = vec![];
-    for Group { module, signals, lines, reason } in toml::from_str::<File>(text)?.waiver {
-        if signals.is_empty() && lines.is_empty() {
-            bail!("{module}: expected signals or lines in each waiver, found none");
+    for Group { reason, signals, lines } in toml::from_str::<File>(text)?.waiver {
+        if signals.values().chain(lines.values()).all(Vec::is_empty) {
+            bail!("{reason:?}: expected signals or lines in each waiver, found none");
         }
         if reason.split_whitespace().count() < 4 {
-            bail!("{module}: expected a sentence as the reason of a waiver, found {reason:?}");
+            bail!("expected a sentence as the reason of a waiver, found {reason:?}");
         }
-        let waiver = |signal, line| Waiver { module: module.clone(), signal, line, reason: reason.clone() };
-        for signal in signals {
-            bits_of(&signal)?;
-            all.push(waiver(Some(signal), None));
+        let waiver = |module: &str, signal, line| Waiver { module: module.into(), signal, line, reason: reason.clone() };
+        for (module, signals) in &signals {
+            for signal in signals {
+                bits_of(signal)?;
+                all.push(waiver(module, Some(signal.clone()), None));
+            }
         }
-        all.extend(lines.into_iter().map(|line| waiver(None, Some(line))));
+        for (module, lines) in &lines {
+            all.extend(lines.iter().map(|line| waiver(module, None, Some(line.clone()))));
+        }
     }
     Ok(all)
 }
@@ -341,7 +345,7 @@ mod tests {
     #[test]
     fn a_waiver_is_for_what_was_not_reached_only_and_one_for_nothing_is_an_error() {
         let waiver = |key: &str, value: &str| {
-            parse(&format!("[[waiver]]\nmodule = \"pe\"\n{key} = [\"{value}\"]\nreason = \"It is the one of the test.\"\n")).unwrap()
+            parse(&format!("[[waiver]]\n{key}.pe = [\"{value}\"]\nreason = \"It is the one of the test.\"\n")).unwrap()
         };
         let judge = |counts: &Counts, waivers: &[Waiver]| Judged::new("x", counts, waivers);
         let none = judge(&counts("a", [1, 0, 0, 0], 0), &[]);
@@ -358,9 +362,12 @@ mod tests {
         assert_eq!(judge(&counts("a", [1; 4], 0), &waivers).lines.percent(), 100.0);
         let hit = judge(&counts("a", [1; 4], 1), &waivers);
         assert!(check_used(&waivers, &[hit]).unwrap_err().to_string().contains("pe if (full)"));
-        for wrong in ["", "signal = [\"x\"]", "signals = [\"x[1:2]\"]", "signals = [\"x\"]\nreason = \"no\""] {
-            assert!(parse(&format!("[[waiver]]\nmodule = \"pe\"\n{wrong}\nreason = \"A long one of words.\"\n")).is_err(), "{wrong}");
+        let reason = "reason = \"A long one of words.\"";
+        let wrong = ["", "signal.pe = [\"x\"]", "signals.pe = []", "signals.pe = [\"x[1:2]\"]"].map(|wrong| format!("{reason}\n{wrong}"));
+        for wrong in wrong.into_iter().chain(["reason = \"no\"\nsignals.pe = [\"x\"]".to_string()]) {
+            assert!(parse(&format!("[[waiver]]\n{wrong}\n")).is_err(), "{wrong}");
         }
+        assert!(parse(&format!("[[waiver]]\n{reason}\nsignals.pe = [\"x\"]\n")).is_ok());
         waivers_of_the_project_are_sentences();
     }
 

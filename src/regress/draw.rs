@@ -20,6 +20,8 @@ use rand_chacha::ChaCha8Rng;
 pub const RUNS: usize = 3;
 /// Number of the stream of random numbers that decides about visits of the host.
 const VISIT: u32 = 1 << 19;
+/// Of a long map, over the side of others.
+const LONG: usize = 6;
 /// Draws that may not fit their accelerator until it is given up.
 const ATTEMPTS: usize = 200;
 
@@ -230,13 +232,18 @@ fn layered(rng: &mut ChaCha8Rng, arch: &Arch, room: &Room) -> Layers {
     let count = rng.random_range(1..=room.layers);
     let convolutions = if arch.conv { rng.random_range(1..=count) } else { 0 };
     let mut shape = [rng.random_range(1..=3), rng.random_range(3..=room.map), rng.random_range(3..=room.map)];
+    if rng.random_bool(0.2) {
+        // narrow and long, so that places have larger numbers than a square one would let them have
+        let sides = [rng.random_range(1..=4), rng.random_range(room.map..=LONG * room.map)];
+        shape = if rng.random_bool(0.5) { [1, sides[0], sides[1]] } else { [1, sides[1], sides[0]] };
+    }
     let mut layers = vec![];
     for number in 0..count {
         let conv = (number < convolutions).then(|| {
             let [channels, height, width] = shape;
-            let kernel = [height, width].map(|side: usize| rng.random_range(1..=side.min(4)));
-            let mut conv = Conv { channels, height, width, kernel, stride: rng.random_range(1..=2), pool: 1 };
-            let most = conv.output().into_iter().min().unwrap_or(1).min(3);
+            let kernel = [height, width].map(|side: usize| rng.random_range(1..=side.min(5)));
+            let mut conv = Conv { channels, height, width, kernel, stride: rng.random_range(1..=3), pool: 1 };
+            let most = conv.output().into_iter().min().unwrap_or(1).min(4);
             conv.pool = rng.random_range(1..=most);
             conv
         });

@@ -45,6 +45,15 @@ pub struct Failure {
     pub folder: Option<String>,
 }
 
+/// What a regression comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Passed,
+    /// What is done passed.
+    Incomplete,
+    Failed,
+}
+
 /// All in one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
@@ -124,6 +133,23 @@ impl Summary {
 
     pub fn holes(&self) -> Vec<String> {
         self.bins.holes(&self.reachable)
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        match (self.failures.is_empty(), self.missing.is_empty()) {
+            (true, true) => Verdict::Passed,
+            (true, false) => Verdict::Incomplete,
+            (false, _) => Verdict::Failed,
+        }
+    }
+
+    /// The failures; the first of each configuration with the folder that repeats it.
+    pub fn failures_with_folders(&self) -> impl Iterator<Item = (&Failure, Option<&str>)> {
+        let mut told = BTreeSet::new();
+        self.failures.iter().map(move |f| {
+            let first = told.insert(&f.configuration);
+            (f, f.folder.as_deref().filter(|_| first))
+        })
     }
 
     /// Runs of all datapaths.

@@ -65,10 +65,7 @@ impl LayerRuns {
     pub fn run(&mut self, run: &Run, number: usize, bins: &mut Bins) -> Result<Ran, Finding> {
         let seed = run.seed;
         if run.visit {
-            self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
-            visit::host(&mut self.simulator.host, seed)?;
-            self.simulator.load().map_err(protocol)?;
-            visit::interrupt(&mut self.simulator.host)?;
+            self.visit(seed)?;
         }
         self.simulator.host.bus.0.axi_stalls(seed, run.bus_stalls).map_err(protocol)?;
         let mut ran = Ran::default();
@@ -105,6 +102,13 @@ impl LayerRuns {
         let found = self.simulator.host.take_errors().map_err(protocol)?;
         ran.finding = unexpected(&format!("run {number}"), found, 0);
         Ok(ran)
+    }
+
+    fn visit(&mut self, seed: u64) -> Result<(), Finding> {
+        self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
+        visit::host(&mut self.simulator.host, seed)?;
+        self.simulator.load().map_err(protocol)?;
+        visit::interrupt(&mut self.simulator.host)
     }
 
     /// Starts, and breaks off.

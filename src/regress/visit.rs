@@ -2,7 +2,7 @@
 //! tried, and afterwards the weights are loaded again. The run behind it must be as without.
 
 use super::bus;
-use super::chance::of_place;
+use super::chance::{of_place, VISIT};
 use super::engine::{Finding, Kind};
 use super::session::protocol;
 use lacuna_compress::spec::image::Words;
@@ -15,8 +15,6 @@ use lacuna_sim::recurrent::RecurrentSimulator;
 use lacuna_sim::simulate::Axi;
 use rand::RngExt;
 
-/// Number of the stream of random words, behind those of networks and inputs.
-const WORDS: u32 = 1 << 30;
 /// Steps that no output buffer holds.
 const STEPS: usize = 5;
 /// Cycles after which a check is over.
@@ -63,10 +61,6 @@ impl Visit<'_> {
         same(&format!("register {address:#x}"), found, expected)
     }
 
-    fn errors(&mut self, what: &str, expected: u32) -> Judged {
-        bus::said(self.host, what, expected)
-    }
-
     fn registers(&mut self) -> Judged {
         let arch = self.arch.clone();
         let mut last = 0;
@@ -108,7 +102,7 @@ impl Visit<'_> {
         }
         self.reads_as(map::SCRATCH, 0x11bb_33dd)?;
         self.write(map::SCRATCH, 0, Response::Okay)?;
-        self.errors("writes of registers", 0)
+        bus::said(self.host, "writes of registers", 0)
     }
 
     /// Beyond the last memory of a kind, and in a page that none has.
@@ -119,7 +113,7 @@ impl Visit<'_> {
             self.write(map::MEM_PAGE, page, Response::Okay)?;
             self.write(map::WINDOW, !0, Response::SlvErr)?;
             self.read(map::WINDOW, Response::SlvErr)?;
-            self.errors("accesses of a memory that is not there", errors::RANGE)?;
+            bus::said(self.host, "accesses of a memory that is not there", errors::RANGE)?;
         }
         self.write(map::MEM_PAGE, 0, Response::Okay)?;
         self.host.forget();
@@ -135,7 +129,7 @@ impl Visit<'_> {
                 let mut words = Words::zeroed(width, depth.min(1));
                 for invert in [0, !0u32] {
                     for lane in 0..width.div_ceil(32) * words.len() {
-                        let any: u32 = of_place(seed, WORDS + number as u32, index, lane).random();
+                        let any: u32 = of_place(seed, VISIT + number as u32, index, lane).random();
                         let rest = width - lane * 32;
                         words.set_lane(0, lane, (any ^ invert) & if rest < 32 { (1 << rest) - 1 } else { !0 });
                     }
@@ -150,7 +144,7 @@ impl Visit<'_> {
 
     /// Commands and accesses during a check.
     fn checks(&mut self) -> Judged {
-        self.errors("accesses of memories", 0)?;
+        bus::said(self.host, "accesses of memories", 0)?;
         self.write(map::CONTROL, control::RESTART_CHECK, Response::Okay)?;
         let valid = self.read(map::STATUS, Response::Okay)? & status::WEIGHTS_VALID;
         same("valid weights after a new check began", valid, 0)?;

@@ -30,6 +30,14 @@ impl AnyModel {
         }
     }
 
+    /// The bytes of a container.
+    pub fn to_container(&self) -> Result<Vec<u8>, Error> {
+        match self {
+            AnyModel::Layers(model) => model.to_container(),
+            AnyModel::Recurrent(model) => model.to_container(),
+        }
+    }
+
     pub fn image(&self) -> &MemoryImage {
         match self {
             AnyModel::Layers(model) => &model.image,

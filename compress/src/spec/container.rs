@@ -147,6 +147,17 @@ fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
+/// Where the section table and the words begin, as the header of a container says; `bytes` has the header.
+fn places(bytes: &[u8]) -> (usize, usize) {
+    let table = HEADER_BYTES + u32::from_le_bytes(take(bytes, 20)) as usize;
+    (table, table + ROW_BYTES * u32::from_le_bytes(take(bytes, 24)) as usize)
+}
+
+/// Where the words of the first section begin, in bytes; None without a header.
+pub fn first_word(bytes: &[u8]) -> Option<usize> {
+    (bytes.len() >= HEADER_BYTES).then(|| places(bytes).1)
+}
+
 /// Reads a container and checks everything in it: lengths, every CRC, the architecture and its
 /// rules, and that the sections are exactly those of the architecture.
 pub fn read(bytes: &[u8]) -> Result<Contents, ContainerError> {
@@ -166,10 +177,8 @@ pub fn read(bytes: &[u8]) -> Result<Contents, ContainerError> {
         return Err(ContainerError::Version { found: version });
     }
     let hash = u64::from_le_bytes(take(bytes, 12));
-    let manifest_len = u32::from_le_bytes(take(bytes, 20)) as usize;
-    let count = u32::from_le_bytes(take(bytes, 24)) as usize;
-    let table = HEADER_BYTES + manifest_len;
-    let payload = table + ROW_BYTES * count;
+    let (table, payload) = places(bytes);
+    let count = (payload - table) / ROW_BYTES;
     need("the section table", payload + 4)?;
     let row = |i: usize| {
         let at = table + ROW_BYTES * i;

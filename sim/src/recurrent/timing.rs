@@ -88,8 +88,14 @@ impl RecurrentSimulator {
             (map::STALL_DATA, all.stall_data, c.stall_data),
             (map::STALL_OUTPUT, all.stall_output, c.stall_output),
         ];
-        let wrong = counts.into_iter().find(|(_, expected, got)| expected != got);
-        Ok(wrong.map(|(address, expected, got)| CycleFault { what: format!("register {}", name(address)), expected, got }))
+        if let Some((address, expected, got)) = counts.into_iter().find(|(_, expected, got)| expected != got) {
+            return Ok(Some(CycleFault { what: format!("register {}", name(address)), expected, got }));
+        }
+        // the last step is followed by a wait for vectors, which lasts until the stop, whenever that comes
+        let expected = all.waits - 1 - all.stall_input;
+        let got = c.cycles.saturating_sub(c.stall_input);
+        let what = || format!("register {} less {}", name(map::CYCLES), name(map::STALL_INPUT));
+        Ok((expected != got).then(|| CycleFault { what: what(), expected, got }))
     }
 }
 

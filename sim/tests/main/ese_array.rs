@@ -139,18 +139,8 @@ impl Rig {
         let mut block = EseArray::new(arch);
         let ports: Vec<Port> = ports(&block).into_iter().map(|p| Port { name: p.name, width: p.width as u32, input: p.input }).collect();
         let netlist = write(&mut block, top).unwrap();
-        let build = Build {
-            top: top.into(),
-            sources: netlist.modules.into_iter().map(|m| Source { name: m.name, text: m.text }).collect(),
-            ports: ports.clone(),
-            parameters: vec![],
-            trace: false,
-            coverage: false,
-            axi_lite: None,
-            streams: None,
-            clock: "clock".into(),
-            optimize: Optimize::Draft,
-        };
+        let sources = netlist.modules.into_iter().map(|m| Source { name: m.name, text: m.text }).collect();
+        let build = Build { optimize: Optimize::Draft, ..Build::plain(top, sources, ports.clone()) };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let zeros = |rows: usize| vec![vec![0; rows]; arch.channels()];
         let (gates, rows) = (zeros(4 * arch.acc_depth), zeros(arch.acc_depth));

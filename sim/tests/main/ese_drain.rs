@@ -63,18 +63,7 @@ impl Probe for Ports {
 }
 
 fn model(top: &str, ports: Vec<Port>, sources: Vec<Source>) -> Dut {
-    let build = Build {
-        top: top.into(),
-        sources,
-        ports,
-        parameters: vec![],
-        trace: false,
-        coverage: false,
-        axi_lite: None,
-        streams: None,
-        clock: "clock".into(),
-        optimize: Optimize::Draft,
-    };
+    let build = Build { optimize: Optimize::Draft, ..Build::plain(top, sources, ports) };
     Dut::new(&build.library(&cache()).unwrap(), SEED).unwrap()
 }
 

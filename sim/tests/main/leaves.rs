@@ -26,18 +26,8 @@ fn leaf(name: &str, text: &str, parameters: &str, ports: &[(&str, u32, bool)]) -
         format!("module {top} ({});\n{unused}\n{name} {parameters} leaf ({});\nendmodule\n", declared.join(", "), connected.join(", "));
     let mut all: Vec<Port> = ports.iter().map(|p| Port { name: p.0.into(), width: p.1, input: p.2 }).collect();
     all.push(Port { name: "clock".into(), width: 1, input: true });
-    let build = Build {
-        top: top.clone(),
-        sources: vec![Source { name: top, text: wrapper }, Source { name: name.into(), text: text.into() }],
-        ports: all,
-        parameters: vec![],
-        trace: false,
-        coverage: false,
-        axi_lite: None,
-        streams: None,
-        clock: "clock".into(),
-        optimize: Optimize::Draft,
-    };
+    let sources = vec![Source { name: top.clone(), text: wrapper }, Source { name: name.into(), text: text.into() }];
+    let build = Build { optimize: Optimize::Draft, ..Build::plain(&top, sources, all) };
     Dut::new(&build.library(&cache()).unwrap(), SEED).unwrap()
 }
 

@@ -124,17 +124,12 @@ fn loopback() -> Build {
         ("m_axis_tvalid", 1, false),
         ("m_axis_tready", 1, true),
     ];
+    let ports = ports.iter().map(|&(name, width, input)| Port { name: name.into(), width, input }).collect();
     Build {
-        top: "loopback".into(),
-        sources: vec![Source { name: "loopback".into(), text: LOOPBACK.into() }],
-        ports: ports.iter().map(|&(name, width, input)| Port { name: name.into(), width, input }).collect(),
-        parameters: vec![],
-        trace: false,
-        coverage: false,
         axi_lite: Some("s_axi_".into()),
         streams: Some(Streams::default()),
-        clock: "clock".into(),
         optimize: Optimize::Draft,
+        ..Build::plain("loopback", vec![Source { name: "loopback".into(), text: LOOPBACK.into() }], ports)
     }
 }
 

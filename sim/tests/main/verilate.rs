@@ -133,39 +133,18 @@ fn registers() -> Build {
         ("s_axi_rvalid", 1, false),
         ("s_axi_rready", 1, true),
     ];
-    Build {
-        top: "registers".into(),
-        sources: vec![Source { name: "registers".into(), text: REGISTERS.into() }],
-        ports: ports.iter().map(|&(name, width, input)| port(name, width, input)).collect(),
-        parameters: vec![],
-        trace: true,
-        coverage: false,
-        axi_lite: Some("s_axi_".into()),
-        streams: None,
-        clock: "clock".into(),
-        optimize: Optimize::Quick,
-    }
+    let sources = vec![Source { name: "registers".into(), text: REGISTERS.into() }];
+    let ports = ports.iter().map(|&(name, width, input)| port(name, width, input)).collect();
+    Build { trace: true, axi_lite: Some("s_axi_".into()), ..Build::plain("registers", sources, ports) }
 }
 
 fn counter() -> Build {
-    Build {
-        top: "counter".into(),
-        sources: vec![Source {
-            name: "counter".into(),
-            text: "module counter(input wire clock, input wire up, output reg [63:0] count);\n\
-                   always @(posedge clock) if (up) count <= count + 64'd1; else count <= 64'd0;\n\
-                   endmodule\n"
-                .into(),
-        }],
-        ports: vec![port("clock", 1, true), port("up", 1, true), port("count", 64, false)],
-        parameters: vec![],
-        trace: false,
-        coverage: false,
-        axi_lite: None,
-        streams: None,
-        clock: "clock".into(),
-        optimize: Optimize::Fast,
-    }
+    let text = "module counter(input wire clock, input wire up, output reg [63:0] count);\n\
+                always @(posedge clock) if (up) count <= count + 64'd1; else count <= 64'd0;\n\
+                endmodule\n";
+    let sources = vec![Source { name: "counter".into(), text: text.into() }];
+    let ports = vec![port("clock", 1, true), port("up", 1, true), port("count", 64, false)];
+    Build { optimize: Optimize::Fast, ..Build::plain("counter", sources, ports) }
 }
 
 /// One cache for all tests: under `target`, so that a second run of the tests is fast.

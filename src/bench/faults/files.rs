@@ -4,7 +4,7 @@ use super::{Extent, Subject, Tally};
 use crate::bench::synthetic::Random;
 use anyhow::{Context, Result};
 use lacuna_compress::manifest::AnyModel;
-use lacuna_compress::spec::container::read;
+use lacuna_compress::spec::container::{first_word, read};
 use lacuna_compress::spec::{Arch, MemoryImage, MemoryKind, Section};
 use lacuna_sim::host::Host;
 use lacuna_sim::recurrent::{RecurrentOptions, RecurrentSimulator};
@@ -27,12 +27,8 @@ pub fn tallies(subject: &Subject, extent: Extent, random: &mut Random) -> Result
             on_hardware(simulator.host, &model.image, extent, random)?
         }
     };
-    let (bytes, image) = match &model {
-        AnyModel::Layers(model) => (model.to_container()?, &model.image),
-        AnyModel::Recurrent(model) => (model.to_container()?, &model.image),
-    };
-    let first = image.sections.keys().next().context("an image has sections")?;
-    tallies.extend(in_a_container(&bytes, *first, extent, random)?);
+    let first = model.image().sections.keys().next().context("an image has sections")?;
+    tallies.extend(in_a_container(&model.to_container()?, *first, extent, random)?);
     Ok(tallies)
 }
 
@@ -90,7 +86,7 @@ fn in_a_container(bytes: &[u8], first: Section, extent: Extent, random: &mut Ran
         Tally::new("byte of a container"),
         Tally::new("section of a container, with the sum of the file made right"),
     );
-    let payload = first_payload(bytes)?;
+    let payload = first_word(bytes).context("a container has a header")?;
     for _ in 0..extent.containers {
         let length = payload + random.below(bytes.len() - payload);
         short.note(&format!("{length} bytes"), said(&bytes[..length]), &["container is cut short", &format!("{length} bytes")]);
@@ -110,13 +106,4 @@ fn in_a_container(bytes: &[u8], first: Section, extent: Extent, random: &mut Ran
         patched.note(&first.to_string(), said(&other), &[&format!("container is damaged: CRC-32 of {first} is")]);
     }
     Ok(vec![short, changed, patched])
-}
-
-/// Where the words begin: header, manifest and table are before them (`docs/formats.md`).
-fn first_payload(bytes: &[u8]) -> Result<usize> {
-    let number = |at: usize| -> Result<usize> {
-        let four: [u8; 4] = bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).context("a container has a header")?;
-        Ok(u32::from_le_bytes(four) as usize)
-    };
-    Ok(28 + number(20)? + 16 * number(24)?)
 }

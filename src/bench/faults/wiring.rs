@@ -66,18 +66,9 @@ fn first_wrong(activation: String) -> Result<Option<String>> {
         Activation::parameters()
     );
     let folder = tempfile::tempdir()?;
-    let build = Build {
-        top: "functions".into(),
-        sources: vec![Source { name: "functions".into(), text }, Source { name: "activation".into(), text: activation }],
-        ports: ports.iter().map(|p| Port { name: p.0.into(), width: p.1, input: p.2 }).collect(),
-        parameters: vec![],
-        trace: false,
-        coverage: false,
-        axi_lite: None,
-        streams: None,
-        clock: "clock".into(),
-        optimize: Optimize::Draft,
-    };
+    let sources = vec![Source { name: "functions".into(), text }, Source { name: "activation".into(), text: activation }];
+    let ports = ports.iter().map(|p| Port { name: p.0.into(), width: p.1, input: p.2 }).collect();
+    let build = Build { optimize: Optimize::Draft, ..Build::plain("functions", sources, ports) };
     let mut dut = Dut::new(&build.library(folder.path())?, 1)?;
     let lut = Lut::default();
     for z in i16::MIN..=i16::MAX {

@@ -7,7 +7,7 @@ use super::bins::COVERPOINTS;
 use super::coverage::{Hole, Judged, Reached};
 use super::journal::Records;
 use super::plan::Plan;
-use super::report::{Failure, Summary};
+use super::report::{Summary, Verdict};
 use super::testplan::{Status, Testplan};
 use anyhow::Result;
 use lacuna_compress::error::grouped;
@@ -37,7 +37,7 @@ pub fn page(summary: &Summary, plan: &Plan, records: &Records) -> Result<String>
                 main {
                     (head(summary))
                     (tiles(summary))
-                    @if !summary.failures.is_empty() { (failures(&summary.failures)) }
+                    @if !summary.failures.is_empty() { (failures(summary)) }
                     (testplan(summary)?)
                     (bins(summary))
                     @if !summary.verilog.is_empty() { (verilog(&summary.verilog)) }
@@ -62,12 +62,12 @@ fn runs(plan: &Plan, records: &Records) -> Vec<Run> {
 /// Class, word and sentence.
 fn verdict(summary: &Summary) -> (&'static str, &'static str, String) {
     let (runs, failed) = (grouped(summary.runs()), grouped(summary.failures.len()));
-    match (summary.failures.is_empty(), summary.missing.is_empty()) {
-        (true, true) => ("good", "Passed", format!("All of {runs} runs are equal to golden model and cycle model.")),
-        (true, false) => {
+    match summary.verdict() {
+        Verdict::Passed => ("good", "Passed", format!("All of {runs} runs are equal to golden model and cycle model.")),
+        Verdict::Incomplete => {
             ("warn", "Incomplete", format!("{runs} runs are done and equal to golden model and cycle model; others are missing."))
         }
-        (false, _) => ("bad", "Failed", format!("{failed} of {runs} runs failed.")),
+        Verdict::Failed => ("bad", "Failed", format!("{failed} of {runs} runs failed.")),
     }
 }
 
@@ -104,24 +104,14 @@ fn tiles(summary: &Summary) -> Markup {
     html! { dl .tiles { @for (name, value) in tiles { div { dt { (name) } dd { (value) } } } } }
 }
 
-fn failures(failures: &[Failure]) -> Markup {
-    let mut told: Vec<&str> = vec![];
-    let first: Vec<bool> = failures
-        .iter()
-        .map(|f| {
-            !told.contains(&f.configuration.as_str()) && {
-                told.push(&f.configuration);
-                true
-            }
-        })
-        .collect();
+fn failures(summary: &Summary) -> Markup {
     html! {
         h2 { "Failures" }
-        @for (failure, first) in failures.iter().zip(first) {
+        @for (failure, folder) in summary.failures_with_folders() {
             article .card {
                 h3 { (failure.configuration) ", run " (failure.run) " " span .badge.bad { (super::configuration::word(&failure.finding.kind)) } }
                 pre { (failure.finding.text) }
-                @if let Some(folder) = failure.folder.as_ref().filter(|_| first) {
+                @if let Some(folder) = folder {
                     p { "Repeat with " code { "sh " (folder) "/run.sh" } }
                 }
             }

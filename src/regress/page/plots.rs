@@ -30,8 +30,8 @@ impl Run {
     }
 }
 
-fn shown(runs: &[Run]) -> impl Iterator<Item = &Run> {
-    runs.iter().step_by(runs.len().div_ceil(MOST).max(1))
+fn shown<T>(points: &[T]) -> impl Iterator<Item = &T> {
+    points.iter().step_by(points.len().div_ceil(MOST).max(1))
 }
 
 /// Cycles over their bound, with the line on which both are equal.
@@ -64,9 +64,8 @@ pub fn utilization(runs: &[Run]) -> Result<String> {
         let mut sorted = runs.to_vec();
         sorted.sort_by(|a, b| b.utilization().total_cmp(&a.utilization()));
         let numbered: Vec<(usize, Run)> = sorted.into_iter().enumerate().collect();
-        let step = numbered.len().div_ceil(MOST).max(1);
         let dot = |(at, r): &(usize, Run)| Circle::new((*at as f64 + 1.0, r.utilization().min(100.0)), 3, COLORS[r.datapath % 2].filled());
-        chart.draw_series(numbered.iter().step_by(step).map(dot)).map_err(fault)?;
+        chart.draw_series(shown(&numbered).map(dot)).map_err(fault)?;
         Ok(())
     };
     svg(body)
