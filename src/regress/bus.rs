@@ -44,6 +44,10 @@ pub fn rewrite(host: &mut Host<Axi>, image: &MemoryImage, seed: u64) -> Result<(
                 if let Some(refused) = host.bus.0.axi_write_burst(&writes).map_err(protocol)? {
                     return Err(wrong(section, index, lane, format!("the write was refused: {refused:?}")));
                 }
+                if rng.random_bool(0.5) {
+                    // as a whole too: what a write does to other lanes is then not undone by the second of two
+                    host.bus.write(&[(address, expected)]).map_err(protocol)?;
+                }
                 let (got, response) = host.bus.0.axi_read(address).map_err(protocol)?;
                 if got != expected {
                     return Err(wrong(section, index, lane, format!("expected {expected:#x}, got {got:#x} ({response:?})")));

@@ -20,8 +20,6 @@ use rand_chacha::ChaCha8Rng;
 pub const RUNS: usize = 3;
 /// Number of the stream of random numbers that decides about visits of the host.
 const VISIT: u32 = 1 << 19;
-/// Of a long map, over the side of others.
-const LONG: usize = 6;
 /// Draws that may not fit their accelerator until it is given up.
 const ATTEMPTS: usize = 200;
 
@@ -228,26 +226,69 @@ fn size(rng: &mut ChaCha8Rng, most: usize) -> usize {
     }
 }
 
+/// The first of a network's convolutions: corners that sizes which are drawn by themselves rarely come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Any,
+    /// A narrow and long map: numbers of places are larger than those of a square one can be.
+    Long,
+    /// Much pooling.
+    Coarse,
+    /// Places that follow each other at once: nothing but a bias where the input is zero, pooled.
+    Quick,
+    /// As many filters as rows of another layer, on a small map.
+    Filters,
+}
+
+impl First {
+    /// Channels, height and width.
+    fn shape(self, rng: &mut ChaCha8Rng, map: usize) -> [usize; 3] {
+        let mut side = |from: usize, to: usize| rng.random_range(from.min(to)..=to);
+        match self {
+            First::Any => [side(1, 3), side(3, map), side(3, map)],
+            First::Long => {
+                let (short, long) = (side(1, 4), side(map, 6 * map));
+                [[1, short, long], [1, long, short]][side(0, 1)]
+            }
+            First::Coarse => [1, side(map, 2 * map), side(map, 2 * map)],
+            First::Filters => [side(1, 2), side(2, 4), side(2, 4)],
+            First::Quick => [1, side(2, 2 * map), side(2, map)],
+        }
+    }
+
+    /// Largest side of a filter, and most pooling.
+    fn most(self) -> (usize, usize) {
+        match self {
+            First::Any | First::Long => (5, 4),
+            First::Coarse => (2, 15),
+            First::Filters => (3, 4),
+            First::Quick => (1, 4),
+        }
+    }
+}
+
 fn layered(rng: &mut ChaCha8Rng, arch: &Arch, room: &Room) -> Layers {
     let count = rng.random_range(1..=room.layers);
     let convolutions = if arch.conv { rng.random_range(1..=count) } else { 0 };
-    let mut shape = [rng.random_range(1..=3), rng.random_range(3..=room.map), rng.random_range(3..=room.map)];
-    if rng.random_bool(0.2) {
-        // narrow and long, so that places have larger numbers than a square one would let them have
-        let sides = [rng.random_range(1..=4), rng.random_range(room.map..=LONG * room.map)];
-        shape = if rng.random_bool(0.5) { [1, sides[0], sides[1]] } else { [1, sides[1], sides[0]] };
-    }
+    let first = pick(rng, &[First::Any, First::Any, First::Any, First::Any, First::Long, First::Coarse, First::Filters, First::Quick]);
+    let mut shape = first.shape(rng, room.map);
     let mut layers = vec![];
     for number in 0..count {
         let conv = (number < convolutions).then(|| {
             let [channels, height, width] = shape;
-            let kernel = [height, width].map(|side: usize| rng.random_range(1..=side.min(5)));
+            let largest = if number == 0 { first.most().0 } else { First::Any.most().0 };
+            let kernel = [height, width].map(|side: usize| rng.random_range(1..=side.min(largest)));
             let mut conv = Conv { channels, height, width, kernel, stride: rng.random_range(1..=3), pool: 1 };
-            let most = conv.output().into_iter().min().unwrap_or(1).min(4);
+            let most = conv.output().into_iter().min().unwrap_or(1).min(if number == 0 { first.most().1 } else { First::Any.most().1 });
             conv.pool = rng.random_range(1..=most);
             conv
         });
-        let rows = if conv.is_some() { rng.random_range(1..=room.rows.min(6)) } else { size(rng, room.rows) };
+        let rows = match first {
+            First::Filters if conv.is_some() && number == 0 => size(rng, room.rows),
+            First::Quick if conv.is_some() && number == 0 => rng.random_range(1..=arch.pes.min(room.rows)),
+            _ if conv.is_some() => rng.random_range(1..=room.rows.min(6)),
+            _ => size(rng, room.rows),
+        };
         if let Some(conv) = &conv {
             let [down, across] = conv.output();
             shape = [rows, down, across];
@@ -258,6 +299,8 @@ fn layered(rng: &mut ChaCha8Rng, arch: &Arch, room: &Room) -> Layers {
             density: pick(rng, &[0.05, 0.2, 0.5, 0.9]),
             values: pick(rng, &[Values::Mixed, Values::Mixed, Values::Extreme, Values::Units]),
             weight_fraction: match arch.weights {
+                // results with few bits cut off now and then, so that the lowest ones of sums matter
+                WeightForm::Codebook if rng.random_bool(0.25) => rng.random_range(0..=9),
                 WeightForm::Codebook => rng.random_range(10..=15),
                 WeightForm::Direct => rng.random_range(arch.weight_bits as i32 / 2..=arch.weight_bits as i32),
             },

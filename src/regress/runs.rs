@@ -6,10 +6,11 @@ use super::chance::of_place;
 use super::configuration::{Break, Configuration, Disturbance, Lstms, Run};
 use super::engine::{Fault, Finding, Kind, Ran};
 use super::layers::{input, INPUT};
-use super::session::{for_golden, protocol, unexpected};
+use super::session::{expect_status, for_golden, protocol, unexpected};
 use super::visit;
 use lacuna_compress::manifest::{Model, RecurrentModel};
-use lacuna_compress::spec::registers::{self as map, control, errors};
+use lacuna_compress::spec::registers::{self as map, control, errors, status};
+use lacuna_compress::spec::MemoryKind;
 use lacuna_sim::coverage::Coverage;
 use lacuna_sim::dut::{AxiWrite, Response};
 use lacuna_sim::golden::{Golden, Recurrent};
@@ -20,6 +21,12 @@ use lacuna_sim::session::flush_limit;
 use lacuna_sim::simulate::{Options, Simulator};
 use lacuna_sim::verilate::Library;
 use rand::RngExt;
+
+/// Bits of STATUS that say what is under way.
+const UNDER_WAY: u32 = status::BUSY | status::COMPUTING | status::CHECKING | status::WEIGHTS_VALID;
+
+/// More cycles than pass between a look at the counter and an abort behind it.
+const ABORTED: u64 = 200;
 
 /// Cycles of a run up to where it is broken off.
 fn moment(disturbance: &Disturbance, cycles: u64) -> u64 {
@@ -101,6 +108,9 @@ impl LayerRuns {
         }
         let found = self.simulator.host.take_errors().map_err(protocol)?;
         ran.finding = unexpected(&format!("run {number}"), found, 0);
+        let result_b = MemoryKind::source_of(self.model.network.layers.len()) == MemoryKind::ActB;
+        let done = status::WEIGHTS_VALID | status::DONE | if result_b { status::RESULT_IN_B } else { 0 };
+        expect_status(&mut self.simulator.host, "after a run", UNDER_WAY | status::DONE | status::ERROR | status::RESULT_IN_B, done)?;
         Ok(ran)
     }
 
@@ -142,9 +152,21 @@ impl LayerRuns {
         }
         s.host.start().map_err(protocol)?;
         s.host.bus.0.step(moment(disturbance, cycles)).map_err(protocol)?;
+        let read = s.host.bus.read(&[map::STATUS, map::CYCLES]).map_err(protocol)?;
+        let (found, running) = (read[0] & (UNDER_WAY | status::DONE), status::BUSY | status::COMPUTING | status::WEIGHTS_VALID);
+        // the cycles still count, so that it was at work before
+        if u64::from(read[1]) < cycles && found != running {
+            let text = format!("STATUS {} cycles after a start: expected {running:#x}, got {found:#x}", moment(disturbance, cycles));
+            return Ok(Some(Finding::new(Kind::Protocol, text)));
+        }
         match disturbance.what {
             Break::Reset => s.reset().map_err(protocol)?,
-            _ => s.host.abort(limit).map_err(protocol)?,
+            _ => {
+                s.host.abort(limit).map_err(protocol)?;
+                // the run did not come to its end, unless it did before
+                let mask = UNDER_WAY | if u64::from(read[1]) + ABORTED < cycles { status::DONE } else { 0 };
+                expect_status(&mut s.host, "after an abort", mask, status::WEIGHTS_VALID)?;
+            }
         }
         Ok(None)
     }
@@ -251,6 +273,7 @@ impl<'a> StepRuns<'a> {
         let s = &mut self.simulator;
         s.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
         visit::host(&mut s.host, seed)?;
+        visit::closed(s)?;
         s.load(&self.model).map_err(protocol)?;
         let limit = s.limit(2);
         visit::streams(s, limit)?;
@@ -273,11 +296,13 @@ impl<'a> StepRuns<'a> {
         }
         s.host.start().map_err(protocol)?;
         s.host.bus.0.step(moment(disturbance, cycles)).map_err(protocol)?;
+        expect_status(&mut s.host, "of a start", UNDER_WAY, status::BUSY | status::COMPUTING | status::WEIGHTS_VALID)?;
         if disturbance.what != Break::Stop {
             s.reset().map_err(protocol)?;
             return Ok(None);
         }
         s.host.stop_and_wait(limit).map_err(protocol)?;
+        expect_status(&mut s.host, "after a stop", UNDER_WAY, status::WEIGHTS_VALID)?;
         let stopped = s.host.steps().map_err(protocol)?;
         s.host.bus.0.step(200).map_err(protocol)?;
         let later = s.host.steps().map_err(protocol)?;

@@ -6,9 +6,10 @@ use super::engine::{Fault, Finding, Kind, Ran};
 use super::runs::{LayerRuns, StepRuns};
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::program::{Job, Op};
+use lacuna_compress::spec::registers as map;
 use lacuna_compress::spec::{MemoryImage, MemoryKind, Section};
-use lacuna_sim::host::{error_names, layer_records};
-use lacuna_sim::simulate::{Options, SimulateError};
+use lacuna_sim::host::{error_names, layer_records, Host, Transport};
+use lacuna_sim::simulate::{Axi, Options, SimulateError};
 use lacuna_sim::verilate::Library;
 
 /// The accelerator, which holds the network of the last run.
@@ -97,6 +98,15 @@ pub fn protocol(error: impl Into<SimulateError>) -> Finding {
 pub fn unexpected(what: &str, found: u32, expected: u32) -> Option<Finding> {
     let text = format!("{what}: the error bits say {}, expected {}", error_names(found), error_names(expected));
     (found != expected).then(|| Finding::new(Kind::Protocol, text))
+}
+
+/// STATUS as it must be, where it is known.
+pub fn expect_status(host: &mut Host<Axi>, when: &str, mask: u32, expected: u32) -> Result<(), Finding> {
+    let found = host.bus.read(&[map::STATUS]).map_err(protocol)?[0] & mask;
+    if found == expected {
+        return Ok(());
+    }
+    Err(Finding::new(Kind::Protocol, format!("STATUS {when}: expected {expected:#x} in the bits {mask:#x}, got {found:#x}")))
 }
 
 /// The image as the golden model gets it: with [`Fault::Golden`] one bit is another one.

@@ -11,12 +11,18 @@ use lacuna_compress::spec::registers::{self as map, control, errors, registers, 
 use lacuna_compress::spec::{Arch, MemoryKind};
 use lacuna_sim::dut::{AxiWrite, Response, StreamBeat};
 use lacuna_sim::host::{error_names, Host, Transport};
+use lacuna_sim::host_stream::StreamCounters;
 use lacuna_sim::recurrent::RecurrentSimulator;
 use lacuna_sim::simulate::Axi;
 use rand::RngExt;
 
 /// Steps that no output buffer holds.
 const STEPS: usize = 5;
+/// Cycles from the last event of a wait to the wait itself, and of a wait, so that a counter shows bits that it has in no run.
+const SETTLED: u64 = 500;
+const WAITED: u64 = 1 << 14;
+/// Cycles that a beat is offered to an accelerator that must not take it.
+const CLOSED: u64 = 64;
 /// Cycles after which a check is over.
 const CHECKED: u64 = 1 << 22;
 
@@ -134,6 +140,13 @@ impl Visit<'_> {
                         words.set_lane(0, lane, (any ^ invert) & if rest < 32 { (1 << rest) - 1 } else { !0 });
                     }
                     self.host.write_memory_at(kind, pe, index, &words).map_err(protocol)?;
+                    if words.len() == 1 {
+                        // one lane once more, so that what lanes do to each other is not undone by their order
+                        let mut rng = of_place(seed, VISIT + number as u32, index, width.div_ceil(32));
+                        let lane = rng.random_range(0..words.word(0).len());
+                        let address = self.host.window(kind, pe, index, lane).map_err(protocol)?;
+                        self.host.bus.write(&[(address, words.word(0)[lane])]).map_err(protocol)?;
+                    }
                     let found = self.host.read_memory_at(kind, pe, index, words.len()).map_err(protocol)?;
                     same(&format!("word {index} of {} of PE {pe}", kind.name()), found, words.clone())?;
                 }
@@ -187,6 +200,13 @@ pub fn streams(s: &mut RecurrentSimulator, limit: u64) -> Judged {
         bad |= if expected == 0 { 0 } else { channel };
     }
     same("channels of bad vectors", s.host.take_bad_vectors().map_err(protocol)?, bad)?;
+    if short != 0 {
+        bad_steps(s, limit)?;
+    }
+    // no vectors: every cycle is one that waits for them
+    s.host.start().map_err(protocol)?;
+    counted(s, |c| c.stall_input, "wait for a vector")?;
+    s.host.abort(limit).map_err(protocol)?;
     // nobody takes outputs, until steps wait for room
     s.host.bus.0.stream_hold(false, true).map_err(protocol)?;
     for channel in (0..STEPS).flat_map(|_| 0..channels) {
@@ -194,8 +214,7 @@ pub fn streams(s: &mut RecurrentSimulator, limit: u64) -> Judged {
     }
     s.host.start().map_err(protocol)?;
     s.host.bus.0.step(limit).map_err(protocol)?;
-    let waited = s.host.stream_counters().map_err(protocol)?.stall_output;
-    same("cycles in which results waited for room", waited > 0, true)?;
+    counted(s, |c| c.stall_output, "wait for room")?;
     s.host.bus.0.stream_hold(false, false).map_err(protocol)?;
     s.host.abort(limit).map_err(protocol)?;
     // a vector that an abort cuts in two
@@ -210,6 +229,55 @@ pub fn streams(s: &mut RecurrentSimulator, limit: u64) -> Judged {
     s.host.clear_state((1 << channels) - 1).map_err(protocol)?;
     s.host.wait_idle(limit).map_err(protocol)?;
     s.reset().map_err(protocol)
+}
+
+/// Without valid weights no beat is taken. A reset is behind it.
+pub fn closed(s: &mut RecurrentSimulator) -> Judged {
+    let beats = RecurrentSimulator::beats(0, &vec![1; s.golden().inputs()], true);
+    s.host.bus.0.stream_send(&beats).map_err(protocol)?;
+    s.host.bus.0.step(CLOSED).map_err(protocol)?;
+    let waiting = s.host.bus.0.stream_counts().map_err(protocol)?.0;
+    same("beats that wait for valid weights", waiting, beats.len() as u64)?;
+    s.reset().map_err(protocol)
+}
+
+/// Steps with the bad vectors that the first and the last channel hold: no output, no state of them. Then one with a good one.
+fn bad_steps(s: &mut RecurrentSimulator, limit: u64) -> Judged {
+    let (golden, channels) = (s.golden().clone(), s.host.arch().channels());
+    let mask = 1 | 1 << (channels - 1);
+    s.host.set_mask(mask).map_err(protocol)?;
+    s.host.start().map_err(protocol)?;
+    s.host.wait_steps(if channels > 1 { 1 } else { 2 }, limit).map_err(protocol)?;
+    s.host.stop_and_wait(limit).map_err(protocol)?;
+    s.host.bus.0.step(limit).map_err(protocol)?;
+    same("output beats of steps with bad vectors", s.host.bus.0.stream_fetch().map_err(protocol)?.1.len(), 0)?;
+    let values = vec![-1; golden.inputs()];
+    let expected = golden.step(&mut golden.state(), &values).map_err(protocol)?.output;
+    s.host.set_mask(1).map_err(protocol)?;
+    s.host.bus.0.stream_send(&RecurrentSimulator::beats(0, &values, false)).map_err(protocol)?;
+    s.host.start().map_err(protocol)?;
+    s.host.bus.0.stream_run(expected.len() as u64, 0, limit).map_err(protocol)?;
+    s.host.stop_and_wait(limit).map_err(protocol)?;
+    let found: Vec<i16> = s.host.bus.0.stream_fetch().map_err(protocol)?.1.iter().map(|beat| beat.data as u16 as i16).collect();
+    same("the step behind one with a bad vector", found, expected)?;
+    s.host.set_mask((1 << channels) - 1).map_err(protocol)?;
+    s.host.abort(limit).map_err(protocol)
+}
+
+/// From here on every cycle counts as one of these.
+fn counted(s: &mut RecurrentSimulator, of: fn(&StreamCounters) -> u64, what: &str) -> Judged {
+    // what is under way first
+    s.host.bus.0.step(SETTLED).map_err(protocol)?;
+    let mut look = || -> Judged<(u64, StreamCounters)> {
+        let at = s.host.bus.0.cycles();
+        let counters = s.host.stream_counters().map_err(protocol)?;
+        s.host.bus.0.step(WAITED).map_err(protocol)?;
+        Ok((at, counters))
+    };
+    let [before, after] = [look()?, look()?];
+    let elapsed = after.0 - before.0;
+    same(&format!("cycles that count while all {what}"), after.1.cycles - before.1.cycles, elapsed)?;
+    same(&format!("cycles that count as those in which all {what}"), of(&after.1) - of(&before.1), elapsed)
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Judged {

@@ -19,13 +19,17 @@ use lacuna_compress::files::write_whole;
 use lacuna_hdl::Design;
 use module::Mutated;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SEED: u64 = 1;
 /// Of each module, at least.
 const MUTANTS: usize = 20;
 /// Of `lacuna regress --named s`, half of them on each datapath.
-const RUNS: usize = 96;
+const RUNS: usize = 192;
+/// Modules under trial at once.
+const CORES: usize = 2;
 /// Percent of the mutants that are not equivalent.
 const KILLED: f64 = 95.0;
 
@@ -92,23 +96,31 @@ fn measure(folder: &Path, only: Option<&str>, extent: Extent) -> Result<Outcome>
     if work.is_empty() {
         bail!("found the module {}, expected one of those that are generated for {}", only.unwrap_or_default(), names(&named));
     }
+    // loaded over the bus: what `$readmemh` fills has no mutants
+    let over_the_bus = |c: &Configuration| Configuration { door: DoorKind::Axi, ..c.clone() };
+    let configurations: Vec<Configuration> = plan.configurations.iter().map(over_the_bus).collect();
+    let bar = term::progress("modules", work.len());
+    let all = in_parallel(&work, |(named, design, module)| {
+        let of_this: Vec<&Configuration> = configurations.iter().filter(|c| c.accelerator == named.accelerator).collect();
+        let subject = Subject { name: &named.name, design, module, configurations: &of_this, extent };
+        let judged = subject.kept(folder).with_context(|| format!("{}, module {module}", named.name))?;
+        bar.inc(1);
+        Ok(judged)
+    })?;
+    bar.finish_and_clear();
     let (mut rows, mut lines) = (vec![], vec![]);
     let [mut mutants, mut killed, mut equivalent, mut bare] = [0; 4];
-    let bar = term::progress("modules", work.len());
-    for (named, design, module) in &work {
-        // loaded over the bus: what `$readmemh` fills has no mutants
-        let over_the_bus = |c: &Configuration| Configuration { door: DoorKind::Axi, ..c.clone() };
-        let of_this = plan.configurations.iter().filter(|c| c.accelerator == named.accelerator);
-        let configurations: Vec<Configuration> = of_this.map(over_the_bus).collect();
-        let subject = Subject { name: &named.name, design, module, configurations: &configurations, extent };
-        let judged = subject.kept(folder).with_context(|| format!("{}, module {module}", named.name))?;
+    let mut used = BTreeSet::new();
+    for ((named, _, module), judged) in work.iter().zip(&all) {
         let mut count = [0; 3];
-        for mutant in &judged {
+        for mutant in judged {
             match &mutant.end {
                 End::Killed { .. } => count[0] += 1,
                 End::Equivalent(_) => count[1] += 1,
                 End::Survived => {
-                    let reason = reasons.iter().find(|r| r.is(&named.name, module, &mutant.mutation));
+                    let number = reasons.iter().position(|r| r.is(&named.name, module, &mutant.mutation));
+                    used.extend(number);
+                    let reason = number.and_then(|number| reasons.get(number));
                     count[if reason.is_some_and(|r| r.equivalent) { 1 } else { 2 }] += 1;
                     bare += usize::from(reason.is_none());
                     let text = reason.map_or("no reason is known", |r| &r.reason);
@@ -127,9 +139,12 @@ fn measure(folder: &Path, only: Option<&str>, extent: Extent) -> Result<Outcome>
         mutants += judged.len();
         killed += count[0];
         equivalent += count[1];
-        bar.inc(1);
     }
-    bar.finish_and_clear();
+    let unused = reasons.iter().enumerate().filter(|(number, _)| !used.contains(number)).map(|(_, reason)| reason.to_string());
+    let unused: Vec<String> = unused.filter(|_| only.is_none() && extent.mutants == MUTANTS).collect();
+    if !unused.is_empty() {
+        bail!("survivors.toml: found reasons for what does not survive: {}", unused.join("; "));
+    }
     let least = rows.iter().filter_map(|row| row.get("mutants")?.as_u64()).min().unwrap_or(0);
     let percent = 100.0 * killed as f64 / (mutants - equivalent).max(1) as f64;
     let checks = vec![
@@ -145,6 +160,29 @@ fn measure(folder: &Path, only: Option<&str>, extent: Extent) -> Result<Outcome>
     Ok(Outcome { rows, checks, notes })
 }
 
+/// What `work` makes of each, in order; [`CORES`] of them at once.
+fn in_parallel<T: Sync, R: Send>(all: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let worker = || -> Result<Vec<(usize, R)>> {
+        let mut done = vec![];
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(one) = all.get(index) else { return Ok(done) };
+            done.push((index, work(one).inspect_err(|_| next.store(all.len(), Ordering::Relaxed))?));
+        }
+    };
+    let mut done = std::thread::scope(|scope| -> Result<Vec<(usize, R)>> {
+        let workers: Vec<_> = (0..CORES).map(|_| scope.spawn(worker)).collect();
+        let mut all = vec![];
+        for worker in workers {
+            all.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(all)
+    })?;
+    done.sort_by_key(|(index, _)| *index);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
 fn names(named: &[Named]) -> String {
     named.iter().map(|n| n.name.as_str()).collect::<Vec<_>>().join(" and ")
 }
@@ -155,7 +193,7 @@ struct Subject<'a> {
     name: &'a str,
     design: &'a Design,
     module: &'a str,
-    configurations: &'a [Configuration],
+    configurations: &'a [&'a Configuration],
     extent: Extent,
 }
 
@@ -228,14 +266,14 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    fn new(configurations: &'a [Configuration], mutated: &Mutated, folder: &Path) -> Result<Trial<'a>> {
+    fn new(configurations: &[&'a Configuration], mutated: &Mutated, folder: &Path) -> Result<Trial<'a>> {
         let number = folder.join("number.mem");
         let path = number.to_str().with_context(|| format!("{}: expected a name in UTF-8", number.display()))?;
         let modules = folder.join("exchange");
         std::fs::create_dir(&modules).with_context(|| modules.display().to_string())?;
         let file = modules.join(format!("{}.v", mutated.module));
         std::fs::write(&file, mutated.reading_file(path)).with_context(|| file.display().to_string())?;
-        let benches = configurations.iter().map(|c| (c, None)).collect();
+        let benches = configurations.iter().map(|c| (*c, None)).collect();
         Ok(Trial { engine: Engine::new(Some(modules), None, vec![]), benches, number })
     }
 
