@@ -27,6 +27,7 @@ pub const COVERPOINTS: &[(&str, &[&str])] = &[
     ("input_stalls", &["none", "some", "half", "most"]),
     ("output_stalls", &["none", "some", "half", "most"]),
     ("visit", &["without", "with"]),
+    ("transactions", &["1", "2", "3", "4"]),
     ("break", &["none", "reset", "abort", "write", "stop"]),
     ("break_at", &["begin", "middle", "end"]),
     // of layers
@@ -42,8 +43,9 @@ pub const COVERPOINTS: &[(&str, &[&str])] = &[
     ("saturation", &["none", "up", "down"]),
     ("queue_full", &["never", "once"]),
     ("kernel", &["1x1", "whole_map", "other"]),
-    ("stride", &["1", "2"]),
-    ("pool", &["1", "2", "3"]),
+    ("stride", &["1", "2", "more"]),
+    ("pool", &["1", "2", "3", "more"]),
+    ("map", &["long", "other"]),
     // of LSTMs
     ("lstm_layers", &["1", "2", "more"]),
     ("linear_layers", &["0", "1", "2"]),
@@ -57,6 +59,15 @@ pub const COVERPOINTS: &[(&str, &[&str])] = &[
     ("lstm_saturation", &["none", "some"]),
     ("step_cycles", &["compared", "queue_stalls", "data_stalls", "output_stalls"]),
 ];
+
+/// A number up to `most`, or that it is more.
+fn number(value: usize, most: usize) -> String {
+    if value > most {
+        "more".into()
+    } else {
+        value.to_string()
+    }
+}
 
 /// How often each bin was reached, at `coverpoint:bin`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,8 +169,15 @@ impl Bins {
                 "other"
             },
         );
-        self.hit("stride", &conv.stride.min(2).to_string());
-        self.hit("pool", &conv.pool.min(3).to_string());
+        self.hit("stride", &number(conv.stride, 2));
+        self.hit("pool", &number(conv.pool, 3));
+        let (short, long) = (conv.height.min(conv.width), conv.height.max(conv.width));
+        self.hit("map", if long >= 4 * short { "long" } else { "other" });
+    }
+
+    /// Most transactions of the bus that were under way at once.
+    pub fn transactions(&mut self, most: u32) {
+        self.hit("transactions", &most.to_string());
     }
 
     fn lstms(&mut self, n: &Lstms) {

@@ -20,10 +20,11 @@ const LANE_BITS: usize = 22;
 /// Cycles without a handshake after which the bus is given up.
 const PATIENCE: u64 = 10_000;
 
-/// Lets the bus have so many transactions under way as the seed says.
-pub fn outstanding(host: &mut Host<Axi>, seed: u64) -> Result<(), Finding> {
+/// Lets the bus have so many transactions under way as the seed says, which is the result.
+pub fn outstanding(host: &mut Host<Axi>, seed: u64) -> Result<u32, Finding> {
     let count = of_place(seed, BUS, 1, 0).random_range(1..=OUTSTANDING);
-    host.bus.0.axi_limits(PATIENCE, count).map_err(protocol)
+    host.bus.0.axi_limits(PATIENCE, count).map_err(protocol)?;
+    Ok(count)
 }
 
 /// Writes some words of every memory again, in parts, reads them, asks for what must be refused, and has the image checked. An

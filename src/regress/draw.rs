@@ -256,15 +256,23 @@ impl First {
         }
     }
 
-    /// Largest side of a filter, and most pooling.
-    fn most(self) -> (usize, usize) {
+    fn limits(self) -> Limits {
+        let limits = |kernel, stride, least, most| Limits { kernel, stride, pool: [least, most] };
         match self {
-            First::Any | First::Long => (5, 4),
-            First::Coarse => (2, 15),
-            First::Filters => (3, 4),
-            First::Quick => (1, 4),
+            First::Any => limits(5, 3, 1, 4),
+            First::Long => limits(5, 2, 1, 2),
+            First::Coarse => limits(2, 1, 8, 15),
+            First::Filters => limits(3, 1, 1, 4),
+            First::Quick => limits(1, 1, 1, 4),
         }
     }
+}
+
+/// Of a drawn convolution: largest side of a filter, largest stride, least and most pooling.
+struct Limits {
+    kernel: usize,
+    stride: usize,
+    pool: [usize; 2],
 }
 
 fn layered(rng: &mut ChaCha8Rng, arch: &Arch, room: &Room) -> Layers {
@@ -276,14 +284,15 @@ fn layered(rng: &mut ChaCha8Rng, arch: &Arch, room: &Room) -> Layers {
     for number in 0..count {
         let conv = (number < convolutions).then(|| {
             let [channels, height, width] = shape;
-            let largest = if number == 0 { first.most().0 } else { First::Any.most().0 };
-            let kernel = [height, width].map(|side: usize| rng.random_range(1..=side.min(largest)));
-            let mut conv = Conv { channels, height, width, kernel, stride: rng.random_range(1..=3), pool: 1 };
-            let most = conv.output().into_iter().min().unwrap_or(1).min(if number == 0 { first.most().1 } else { First::Any.most().1 });
-            conv.pool = rng.random_range(1..=most);
+            let corner = if number == 0 { first.limits() } else { First::Any.limits() };
+            let kernel = [height, width].map(|side: usize| rng.random_range(1..=side.min(corner.kernel)));
+            let mut conv = Conv { channels, height, width, kernel, stride: rng.random_range(1..=corner.stride), pool: 1 };
+            let most = conv.output().into_iter().min().unwrap_or(1).min(corner.pool[1]);
+            conv.pool = rng.random_range(corner.pool[0].min(most)..=most);
             conv
         });
         let rows = match first {
+            First::Long if conv.is_some() && number == 0 => rng.random_range(1..=room.rows.min(8)),
             First::Filters if conv.is_some() && number == 0 => size(rng, room.rows),
             First::Quick if conv.is_some() && number == 0 => rng.random_range(1..=arch.pes.min(room.rows)),
             _ if conv.is_some() => rng.random_range(1..=room.rows.min(6)),

@@ -27,7 +27,7 @@ fn reaches(arch: &Arch, point: &str, bin: &str) -> bool {
         "input_stalls" | "output_stalls" => ese || bin == "none",
         "break" => bin == "none" || draw::breaks(ese).iter().any(|what| word(what) == bin),
         "layers" => !ese && bin.parse().is_ok_and(|layers: usize| layers <= arch.max_layers),
-        "kernel" | "stride" | "pool" => arch.conv,
+        "kernel" | "stride" | "pool" | "map" => arch.conv,
         // an entry behind so many rows of its PE
         "zero_run" => {
             let field = 1 << arch.run_bits;

@@ -48,10 +48,11 @@ impl LayerRuns {
         Ok(runs)
     }
 
-    pub fn exchange(&mut self, model: &Model, seed: u64) -> Result<(), Finding> {
+    /// Another network; counts how the bus had it.
+    pub fn exchange(&mut self, model: &Model, seed: u64, bins: &mut Bins) -> Result<(), Finding> {
         // a load is thousands of words; stalls of the bus are for the runs
         self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
-        bus::outstanding(&mut self.simulator.host, seed)?;
+        bins.transactions(bus::outstanding(&mut self.simulator.host, seed)?);
         self.simulator.exchange(model).map_err(protocol)?;
         bus::rewrite(&mut self.simulator.host, &model.image, seed)?;
         self.model = model.clone();
@@ -195,9 +196,10 @@ impl<'a> StepRuns<'a> {
         Ok(runs)
     }
 
-    pub fn exchange(&mut self, model: &RecurrentModel, seed: u64) -> Result<(), Finding> {
+    /// Another network; counts how the bus had it.
+    pub fn exchange(&mut self, model: &RecurrentModel, seed: u64, bins: &mut Bins) -> Result<(), Finding> {
         self.simulator.host.bus.0.axi_stalls(0, 0).map_err(protocol)?;
-        bus::outstanding(&mut self.simulator.host, seed)?;
+        bins.transactions(bus::outstanding(&mut self.simulator.host, seed)?);
         self.simulator.load(model).map_err(protocol)?;
         bus::rewrite(&mut self.simulator.host, &model.image, seed)?;
         self.simulator.host.wait_idle(flush_limit(model.arch())).map_err(protocol)?;

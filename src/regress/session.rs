@@ -54,16 +54,16 @@ impl<'a> Session<'a> {
             (Some(network), Some(model)) => (network, model),
             _ => return Err(Finding::new(Kind::Build, format!("run {number}: the configuration has no network {}", run.network))),
         };
+        let mut bins = Bins::default();
         if run.network != self.holds {
             match (&mut self.at_work, model) {
-                (AtWork::Layers(runs), AnyModel::Layers(model)) => runs.exchange(model, run.seed)?,
-                (AtWork::Steps(runs), AnyModel::Recurrent(model)) => runs.exchange(model, run.seed)?,
+                (AtWork::Layers(runs), AnyModel::Layers(model)) => runs.exchange(model, run.seed, &mut bins)?,
+                (AtWork::Steps(runs), AnyModel::Recurrent(model)) => runs.exchange(model, run.seed, &mut bins)?,
                 _ => return Err(Finding::new(Kind::Build, "the networks are not all of one datapath")),
             }
             self.held.push(self.holds);
             self.holds = run.network;
         }
-        let mut bins = Bins::default();
         bins.configuration(self.configuration);
         bins.run(
             run,
