@@ -23,7 +23,7 @@ const LENET: &str = "sparse LeNet-300-100";
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 const SEED: u32 = 1;
 /// For synthesis, place and route of one build. A router that has not ended by then goes round in circles.
-const PATIENCE: Duration = Duration::from_secs(45 * 60);
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
 /// Of the ULX3S.
 const LEAST_MHZ: f64 = 80.0;
 /// PEs of EIE, and the depth of their queues.
@@ -103,19 +103,25 @@ fn build(board: &Board, model: &Model, container: &[u8], folder: &Path) -> Resul
     Ok(flow::figures(folder, settings.mhz)?.1)
 }
 
-/// The network on as many PEs as the board takes: from as many as the estimate lets fit down to what places and routes.
+/// The network on as many PEs as the board takes: between `few`, which do, and one more than the estimate lets fit, halving what
+/// is open. Where fewer do not route, more are not tried.
 fn largest(board: &Board, few: &Arch, data: &Path, folder: &Path) -> Result<(Model, Figures)> {
     let most = OnBoard::new(board, few)?.largest_that_fits()?.unwrap_or(few.pes);
-    for pes in (few.pes + 1..=most).rev() {
+    let (mut does, mut does_not, mut found) = (few.pes, most + 1, None);
+    while does + 1 < does_not {
+        let pes = (does + does_not).div_ceil(2);
         let mut config = digits::config(data)?;
         config.accelerator.pes = pes;
         let model = pipeline::compress(&config)?.compiled.model;
         match build(board, &model, &model.to_container()?, &folder.join(format!("largest-{pes}"))) {
-            Ok(figures) => return Ok((model, figures)),
-            Err(error) => term::note(format!("{}: {pes} PEs: {}", board.name, last_line(&error))),
+            Ok(figures) => (does, found) = (pes, Some((model, figures))),
+            Err(error) => {
+                term::note(format!("{}: {pes} PEs: {}", board.name, last_line(&error)));
+                does_not = pes;
+            }
         }
     }
-    bail!("{}: no more than {} were placed", board.name, term::count(few.pes, "PE"))
+    found.with_context(|| format!("{}: no more than {} were placed", board.name, term::count(few.pes, "PE")))
 }
 
 fn last_line(error: &anyhow::Error) -> String {

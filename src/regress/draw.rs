@@ -247,10 +247,10 @@ impl First {
         match self {
             First::Any => [side(1, 3), side(3, map), side(3, map)],
             First::Long => {
-                let (short, long) = (side(1, 4), side(map, 6 * map));
+                let (short, long) = (side(1, 4), side(3 * map, 6 * map));
                 [[1, short, long], [1, long, short]][side(0, 1)]
             }
-            First::Coarse => [1, side(map, 2 * map), side(map, 2 * map)],
+            First::Coarse => [1, side(2 * map - 2, 2 * map), side(2 * map - 2, 2 * map)],
             First::Filters => [side(1, 2), side(2, 4), side(2, 4)],
             First::Quick => [1, side(2, 2 * map), side(2, map)],
         }
@@ -260,8 +260,9 @@ impl First {
         let limits = |kernel, stride, least, most| Limits { kernel, stride, pool: [least, most] };
         match self {
             First::Any => limits(5, 3, 1, 4),
-            First::Long => limits(5, 2, 1, 2),
-            First::Coarse => limits(2, 1, 8, 15),
+            First::Long => limits(2, 1, 1, 2),
+            // more than one square both ways
+            First::Coarse => limits(2, 1, 8, 9),
             First::Filters => limits(3, 1, 1, 4),
             First::Quick => limits(1, 1, 1, 4),
         }
