@@ -250,7 +250,7 @@ impl First {
                 let (short, long) = (side(1, 4), side(3 * map, 6 * map));
                 [[1, short, long], [1, long, short]][side(0, 1)]
             }
-            First::Coarse => [1, side(2 * map - 2, 2 * map), side(2 * map - 2, 2 * map)],
+            First::Coarse => [side(1, 2), map * 8 / 5, map * 8 / 5],
             First::Filters => [side(1, 2), side(2, 4), side(2, 4)],
             First::Quick => [1, side(2, 2 * map), side(2, map)],
         }
@@ -262,7 +262,7 @@ impl First {
             First::Any => limits(5, 3, 1, 4),
             First::Long => limits(2, 1, 1, 2),
             // more than one square both ways
-            First::Coarse => limits(2, 1, 8, 9),
+            First::Coarse => limits(1, 1, 8, 8),
             First::Filters => limits(3, 1, 1, 4),
             First::Quick => limits(1, 1, 1, 4),
         }
