@@ -24,6 +24,8 @@ const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 const SEED: u32 = 1;
 /// For synthesis, place and route of one build. A router that has not ended by then goes round in circles.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
+/// PEs between the most that were placed and routed and the fewest that were not, or do not fit.
+const CLOSE: usize = 4;
 /// Of the ULX3S.
 const LEAST_MHZ: f64 = 80.0;
 /// PEs of EIE, and the depth of their queues.
@@ -47,7 +49,11 @@ pub fn run(data: &Path, keep: Option<&Path>, only: Option<&str>) -> Result<Outco
         outcome.rows.push(row(&board, LENET, &model, &eight, &digits)?);
         outcome.checks.push(Check::new("ULX3S, 8 PEs: MHz after routing", eight.fmax_mhz, 1, Bar::AtLeast(LEAST_MHZ)).stretch(100.0));
         if wanted("largest") {
-            let (model, figures) = largest(&board, model.arch(), data, folder)?;
+            let (model, figures, not) = largest(&board, model.arch(), data, folder)?;
+            let minutes = PATIENCE.as_secs() / 60;
+            outcome
+                .notes
+                .push(format!("ULX3S, largest: {not} PEs do not fit, or were not routed within {minutes} minutes; between is open"));
             outcome.rows.push(row(&board, LENET, &model, &figures, &digits)?);
         }
     }
@@ -104,11 +110,11 @@ fn build(board: &Board, model: &Model, container: &[u8], folder: &Path) -> Resul
 }
 
 /// The network on as many PEs as the board takes: between `few`, which do, and one more than the estimate lets fit, halving what
-/// is open. Where fewer do not route, more are not tried.
-fn largest(board: &Board, few: &Arch, data: &Path, folder: &Path) -> Result<(Model, Figures)> {
+/// is open up to [`CLOSE`]. Where fewer do not route, more are not tried.
+fn largest(board: &Board, few: &Arch, data: &Path, folder: &Path) -> Result<(Model, Figures, usize)> {
     let most = OnBoard::new(board, few)?.largest_that_fits()?.unwrap_or(few.pes);
     let (mut does, mut does_not, mut found) = (few.pes, most + 1, None);
-    while does + 1 < does_not {
+    while does + CLOSE < does_not {
         let pes = (does + does_not).div_ceil(2);
         let mut config = digits::config(data)?;
         config.accelerator.pes = pes;
@@ -121,7 +127,8 @@ fn largest(board: &Board, few: &Arch, data: &Path, folder: &Path) -> Result<(Mod
             }
         }
     }
-    found.with_context(|| format!("{}: no more than {} were placed", board.name, term::count(few.pes, "PE")))
+    let (model, figures) = found.with_context(|| format!("{}: no more than {} were placed", board.name, term::count(few.pes, "PE")))?;
+    Ok((model, figures, does_not))
 }
 
 fn last_line(error: &anyhow::Error) -> String {
