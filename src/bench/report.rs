@@ -137,9 +137,19 @@ impl Outcome {
         struct Json<'a> {
             bench: &'a str,
             command: String,
+            notes: &'a [String],
+            checks: Vec<Checked<'a>>,
             rows: &'a [Row],
         }
-        Ok(serde_json::to_string_pretty(&Json { bench, command: format!("lacuna bench {bench}"), rows: &self.rows })? + "\n")
+        #[derive(serde::Serialize)]
+        struct Checked<'a> {
+            what: &'a str,
+            measured: Option<f64>,
+            met: bool,
+        }
+        let checks = self.checks.iter().map(|c| Checked { what: &c.what, measured: c.measured, met: c.met() }).collect();
+        let command = format!("lacuna bench {bench}");
+        Ok(serde_json::to_string_pretty(&Json { bench, command, notes: &self.notes, checks, rows: &self.rows })? + "\n")
     }
 
     /// The checks that failed.

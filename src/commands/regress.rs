@@ -100,8 +100,9 @@ mod running {
     use super::{RegressArgs, RegressCommand};
     use crate::accelerator::{of_config, Need};
     use crate::regress::configuration::{word, Configuration};
-    use crate::regress::coverage::Reached;
+    use crate::regress::coverage::{Counts, Reached};
     use crate::regress::engine::Engine;
+    use crate::regress::journal::Records;
     use crate::regress::merge::merge;
     use crate::regress::plan::{Plan, Settings};
     use crate::regress::regression::{Regression, Told};
@@ -119,8 +120,8 @@ mod running {
 
     /// Runs without `--runs` and `--time`.
     const RUNS: usize = 30;
-    /// Configurations that are planned for each second of `--time`: more than can be built.
-    const PER_SECOND: usize = 2;
+    /// Runs that are planned at once where a time says how many there will be.
+    const AT_ONCE: usize = 120;
     /// Between two lines about the progress, where no bar can be seen.
     const LINES: Duration = Duration::from_secs(60);
 
@@ -145,7 +146,7 @@ mod running {
             verilate::verilator_version()?;
         }
         let spinner = term::spinner("drawing configurations");
-        let plan = Plan::open(&args.output, &settings)?;
+        let mut plan = Plan::open(&args.output, &settings)?;
         spinner.finish_and_clear();
         if args.plan {
             let configurations = term::count(plan.configurations.len(), "configuration");
@@ -153,17 +154,23 @@ mod running {
             return Ok(ExitCode::SUCCESS);
         }
         let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-        let regression = Regression {
-            plan: &plan,
-            folder: &args.output,
-            jobs,
-            time: args.time,
-            shrink: args.shrink,
-            verilog: args.verilog.clone(),
-            fault: args.fault,
-        };
-        let summary = with_progress(&plan, |told| regression.run(told))?;
-        judged(&summary, &args.output)
+        let begin = Instant::now();
+        let mut summary = None;
+        with_progress(&settings, plan.runs(), args.time, &mut |told| loop {
+            let time = args.time.map(|time| time.saturating_sub(begin.elapsed()));
+            let (verilog, fault) = (args.verilog.clone(), args.fault);
+            let regression = Regression { plan: &plan, folder: &args.output, jobs, time, shrink: args.shrink, verilog, fault };
+            summary = Some(regression.run(told)?);
+            if !settings.open || args.time.is_none_or(|time| begin.elapsed() >= time) {
+                return Ok(());
+            }
+            plan.extend(AT_ONCE)?;
+            plan.write(&args.output)?;
+        })?;
+        if settings.open {
+            summary = Some(ended(&mut plan, &args.output)?);
+        }
+        judged(&summary.context("a regression has a summary")?, &args.output)
     }
 
     fn settings(args: &RegressArgs) -> Result<Settings> {
@@ -178,7 +185,7 @@ mod running {
         };
         let runs = match (args.runs, args.time) {
             (Some(runs), _) => runs as usize,
-            (None, Some(time)) => (time.as_secs() as usize).max(1).saturating_mul(PER_SECOND * crate::regress::draw::RUNS).min(1_000_000),
+            (None, Some(_)) => AT_ONCE,
             (None, None) => RUNS,
         };
         let mut faults: Vec<String> = args.fault.iter().map(|fault| fault.text()).collect();
@@ -187,6 +194,7 @@ mod running {
             bail!("found --coverage without an accelerator, expected -c or --named beside it: the lines of drawn ones are not the same");
         }
         Ok(Settings {
+            open: args.runs.is_none() && args.time.is_some(),
             coverage: args.coverage,
             filter: args.filter.clone(),
             shard: args.shard,
@@ -196,27 +204,54 @@ mod running {
         })
     }
 
+    /// The time is over: what was planned beyond what it allowed is no part of the results.
+    fn ended(plan: &mut Plan, folder: &Path) -> Result<Summary> {
+        let records = Records::read(folder)?;
+        let mut shown = plan.clone();
+        shown.cut(|c| records.done(&c.name));
+        let summary = Summary::new(&shown, &records, vec![]).with_coverage(folder)?;
+        summary.write(folder, &shown, &records)?;
+        Ok(summary)
+    }
+
     /// The accelerator of a configuration file. What is "auto" is as its model needs it.
     fn accelerator(path: &Path) -> Result<Arch> {
         let config = Config::load(path)?;
         Ok(of_config(&config, Need::Accelerator).with_context(|| path.display().to_string())?.0)
     }
 
-    /// A bar on a terminal, else a line a minute, both with an estimate of the end.
-    fn with_progress(plan: &Plan, work: impl FnOnce(&mut dyn FnMut(Told)) -> Result<Summary>) -> Result<Summary> {
-        let bar = term::progress("runs", plan.runs());
+    /// What is told of.
+    type Tell<'a> = dyn FnMut(Told) + 'a;
+
+    /// A bar on a terminal, else a line a minute, both with an estimate of the end: of `runs`, or of the time that there is.
+    fn with_progress(
+        settings: &Settings,
+        runs: usize,
+        time: Option<Duration>,
+        work: &mut dyn FnMut(&mut Tell) -> Result<()>,
+    ) -> Result<()> {
+        let open = time.filter(|_| settings.open);
+        let bar = open.map_or_else(|| term::progress("runs", runs), |time| term::progress("seconds", time.as_secs() as usize));
         let (begin, mut last) = (Instant::now(), Instant::now());
         let mut before = None;
         let mut failures = 0;
         let mut tell = |told: Told| match told {
             Told::Runs(done) => {
-                bar.set_position(done as u64);
+                bar.set_position(open.map_or(done as u64, |time| begin.elapsed().min(time).as_secs()));
                 let at_first = *before.get_or_insert(done);
                 if bar.is_hidden() && last.elapsed() >= LINES && done > at_first {
                     last = Instant::now();
-                    let left = begin.elapsed().as_secs_f64() / (done - at_first) as f64 * (plan.runs() - done) as f64;
-                    let left = humantime::format_duration(Duration::from_secs(left as u64));
-                    term::note(format!("{} of {}, {failures} failed, about {left} left", grouped(done), term::count(plan.runs(), "run")));
+                    let each = begin.elapsed().as_secs_f64() / (done - at_first) as f64;
+                    let all = Duration::from_secs_f64(each * runs.saturating_sub(done) as f64);
+                    let of_time = time.map(|time| time.saturating_sub(begin.elapsed()));
+                    let left = if open.is_some() { of_time.unwrap_or(all) } else { of_time.map_or(all, |left| left.min(all)) };
+                    let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
+                    let of = if open.is_some() {
+                        term::count(done, "run")
+                    } else {
+                        format!("{} of {}", grouped(done), term::count(runs, "run"))
+                    };
+                    term::note(format!("{of}, {failures} failed, about {left} left"));
                 }
             }
             Told::Failure(text) => {
@@ -224,9 +259,9 @@ mod running {
                 bar.suspend(|| term::note(text));
             }
         };
-        let summary = work(&mut tell);
+        let worked = work(&mut tell);
         bar.finish_and_clear();
-        summary
+        worked
     }
 
     fn judged(summary: &Summary, folder: &Path) -> Result<ExitCode> {
@@ -281,9 +316,12 @@ mod running {
 
     fn merged(folders: &[std::path::PathBuf], output: &Path) -> Result<ExitCode> {
         let merged = merge(folders)?;
-        if output.join(crate::regress::plan::FILE).exists() {
-            bail!("{} has a regression already: give another folder with -o", output.display());
+        // what the same merge left is replaced: shards may have gone on since
+        let there = if output.join(crate::regress::plan::FILE).exists() { Some(Plan::read(output)?) } else { None };
+        if there.is_some_and(|plan| !plan.settings.same(&merged.plan.settings)) || folders.iter().any(|folder| folder == output) {
+            bail!("{} has another regression: give another folder with -o", output.display());
         }
+        Counts::forget(output)?;
         merged.plan.write(output)?;
         merged.records.write(output)?;
         merged.coverage.iter().try_for_each(|(arch, counts)| counts.add_to(output, arch))?;

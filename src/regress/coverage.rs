@@ -103,6 +103,15 @@ impl Counts {
         Ok(Some(counts))
     }
 
+    /// Takes the counts of all accelerators out of a folder.
+    pub fn forget(folder: &Path) -> Result<()> {
+        let path = folder.join(FOLDER);
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).with_context(|| path.display().to_string())?;
+        }
+        Ok(())
+    }
+
     /// Adds these counts to those in a folder. A kill leaves what was there or all of it.
     pub fn add_to(&self, folder: &Path, arch: &Arch) -> Result<()> {
         let mut all = Counts::read(folder, arch)?.unwrap_or_default();

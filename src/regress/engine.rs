@@ -6,7 +6,7 @@ use super::draw;
 use super::layers::For;
 use super::session::Session;
 use crate::panics;
-use anyhow::{Context, Result};
+use anyhow::{bail, Context, Result};
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::Arch;
 use lacuna_hdl::Design;
@@ -130,6 +130,27 @@ impl Engine {
         Ok(())
     }
 
+    /// The compiled networks of a configuration.
+    pub fn models(&self, c: &Configuration) -> Result<Vec<AnyModel>, Finding> {
+        let model = |network: &Network| draw::model(network, c.seed, &For::Exactly(&c.accelerator));
+        let misfit = |error: anyhow::Error| Finding::new(Kind::Misfit, format!("{error:#}"));
+        guarded(|| c.networks.iter().map(model).collect::<Result<_>>().map_err(misfit)).unwrap_or_else(Err)
+    }
+
+    /// The Verilog of a configuration, with the modules that are exchanged.
+    pub fn design(&self, c: &Configuration) -> Result<Design, Finding> {
+        let broken = |error: anyhow::Error| Finding::new(Kind::Build, format!("{error:#}"));
+        guarded(|| self.generated(c).map_err(broken)).unwrap_or_else(Err)
+    }
+
+    fn generated(&self, c: &Configuration) -> Result<Design> {
+        let mut design = lacuna_hdl::generate(&c.accelerator)?;
+        if let Some(folder) = &self.verilog {
+            exchange(&mut design, folder)?;
+        }
+        Ok(design)
+    }
+
     /// Emits and verilates. With `trace` the design can write waves.
     pub fn build(&self, c: &Configuration, trace: Option<&Path>) -> Result<Bench, Finding> {
         guarded(|| self.try_build(c, trace)).unwrap_or_else(Err)
@@ -138,13 +159,8 @@ impl Engine {
     fn try_build(&self, c: &Configuration, trace: Option<&Path>) -> Result<Bench, Finding> {
         let broken = |error: anyhow::Error| Finding::new(Kind::Build, format!("{error:#}"));
         let start = Instant::now();
-        let model = |network: &Network| draw::model(network, c.seed, &For::Exactly(&c.accelerator));
-        let misfit = |error: anyhow::Error| Finding::new(Kind::Misfit, format!("{error:#}"));
-        let models: Vec<AnyModel> = c.networks.iter().map(model).collect::<Result<_>>().map_err(misfit)?;
-        let mut design = lacuna_hdl::generate(&c.accelerator).map_err(|e| broken(e.into()))?;
-        if let Some(folder) = &self.verilog {
-            exchange(&mut design, folder).map_err(broken)?;
-        }
+        let models = self.models(c)?;
+        let design = self.generated(c).map_err(broken)?;
         let emit = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let options = Options {
@@ -210,8 +226,12 @@ impl Engine {
     }
 }
 
-/// Takes the modules that a folder has.
+/// Takes the modules that a folder has. A folder that has none of them is a mistake.
 fn exchange(design: &mut Design, folder: &Path) -> Result<()> {
+    if !design.modules.iter().any(|module| folder.join(module.file_name()).is_file()) {
+        let all: Vec<String> = design.modules.iter().map(|module| module.file_name()).collect();
+        bail!("{}: found none of the modules of this accelerator, expected one of {}", folder.display(), all.join(", "));
+    }
     for module in &mut design.modules {
         let path = folder.join(module.file_name());
         if path.is_file() {

@@ -26,35 +26,40 @@ pub fn leave(engine: &Engine, c: &Configuration, run: usize, finding: &Finding, 
     let small = &shrunk.configuration;
     staged.write(CONFIGURATION, &toml::to_string(small)?)?;
     staged.write(ORIGINAL, &toml::to_string(c)?)?;
-    let text = format!(
-        "{}\n\nas drawn ({} with {} runs): {}\nsmaller after {} attempts\n",
-        shrunk.finding.text,
-        c.name,
-        c.runs.len(),
-        finding.text,
-        shrunk.attempts
-    );
+    let smaller = match limits {
+        Some(_) => format!("smaller after {} attempts", shrunk.attempts),
+        None => "not made smaller".to_string(),
+    };
+    let text = format!("{}\n\nas drawn ({} with {} runs): {}\n{smaller}\n", shrunk.finding.text, c.name, c.runs.len(), finding.text);
     staged.write(FINDING, &text)?;
     let fault = engine.fault.map(|fault| format!(" --fault {}", fault.text())).unwrap_or_default();
+    // a generator that breaks off leaves none
+    let design = engine.design(small).ok();
+    let (comment, from) = match design {
+        Some(_) => (", on the Verilog in this folder. Without --verilog it is generated anew", format!(" --verilog {VERILOG}")),
+        None => ("", String::new()),
+    };
     let script = format!(
-        "#!/bin/sh\n# Runs {CONFIGURATION} again, on the Verilog in this folder. Without --verilog it is generated anew.\n\
-         cd \"$(dirname \"$0\")\" || exit 2\nexec \"${{LACUNA:-lacuna}}\" regress --replay {CONFIGURATION} --verilog {VERILOG}{fault} \"$@\"\n"
+        "#!/bin/sh\n# Runs {CONFIGURATION} again{comment}.\n\
+         cd \"$(dirname \"$0\")\" || exit 2\nexec \"${{LACUNA:-lacuna}}\" regress --replay {CONFIGURATION}{from}{fault} \"$@\"\n"
     );
     staged.write(RUN, &script)?;
     executable(&staged.path().join(RUN))?;
+    if let Some(design) = &design {
+        let verilog = staged.path().join(VERILOG);
+        std::fs::create_dir(&verilog)?;
+        for module in &design.modules {
+            std::fs::write(verilog.join(module.file_name()), &module.text)?;
+        }
+    }
+    for (number, model) in engine.models(small).unwrap_or_default().iter().enumerate() {
+        let image = staged.path().join(format!("image{number}"));
+        std::fs::create_dir(&image)?;
+        write_image(&image, model.image(), Format::Mem)?;
+    }
     let waves = staged.path().join(WAVES);
     // a design that cannot be built has no waves
     if let Ok(mut bench) = engine.build(small, Some(&waves)) {
-        let verilog = staged.path().join(VERILOG);
-        std::fs::create_dir(&verilog)?;
-        for module in &bench.design.modules {
-            std::fs::write(verilog.join(module.file_name()), &module.text)?;
-        }
-        for (number, model) in bench.models.iter().enumerate() {
-            let image = staged.path().join(format!("image{number}"));
-            std::fs::create_dir(&image)?;
-            write_image(&image, model.image(), Format::Mem)?;
-        }
         // the waves end with the run that fails; what it finds is known
         let _ = engine.run(small, &mut bench, |_, ran| {
             anyhow::ensure!(ran.finding.is_none());

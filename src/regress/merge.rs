@@ -29,7 +29,7 @@ pub fn merge(folders: &[PathBuf]) -> Result<Merged> {
         let whole = Settings { shard: None, ..plan.settings.clone() };
         match &first {
             None => first = Some((folder, whole, of)),
-            Some((other, settings, shards)) if *settings != whole || *shards != of => bail!(
+            Some((other, settings, shards)) if !settings.same(&whole) || *shards != of => bail!(
                 "{} holds a shard of the regression {} in {shards} shards, {} one of {} in {of}",
                 other.display(),
                 settings.flags(),
@@ -60,7 +60,8 @@ pub fn merge(folders: &[PathBuf]) -> Result<Merged> {
         };
         let mut records = Records::read(folder)?;
         let open = plan.configurations.iter().filter(|c| !records.done(&c.name)).count();
-        if open > 0 {
+        // one that a time has ended has all that belongs to it
+        if open > 0 && !plan.settings.open {
             let text =
                 format!("shard {number}/{of} in {}: {open} of {} configurations are not done", folder.display(), plan.configurations.len());
             merged.missing.push(text);
@@ -73,7 +74,9 @@ pub fn merge(folders: &[PathBuf]) -> Result<Merged> {
                 }
                 merged.records.0.insert(configuration.name.clone(), record);
             }
-            merged.plan.configurations.push(configuration);
+            if merged.records.done(&configuration.name) || !merged.plan.settings.open {
+                merged.plan.configurations.push(configuration);
+            }
         }
         if let Some(stranger) = records.0.keys().next() {
             bail!("{}: the results have a configuration {stranger} that is not in the plan", folder.display());

@@ -14,11 +14,14 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Of the program that draws.
+    /// Of the program that draws, and of its sources that decide what is drawn, built and judged.
     pub version: String,
     pub seed: u64,
-    /// Runs of all shards together, before the filter.
+    /// Runs of all shards together, before the filter. Of one that ends with a time, those that are planned so far.
     pub runs: usize,
+    /// It ends with a time, and more is planned as it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,9 +76,10 @@ impl Settings {
     /// So many runs of drawn accelerators, whole.
     pub fn drawn(seed: u64, runs: usize) -> Settings {
         Settings {
-            version: env!("CARGO_PKG_VERSION").into(),
+            version: concat!(env!("CARGO_PKG_VERSION"), " (sources ", env!("LACUNA_SOURCES"), ")").into(),
             seed,
             runs,
+            open: false,
             filter: None,
             shard: None,
             fault: None,
@@ -97,11 +101,17 @@ impl Settings {
         words.join(" ")
     }
 
-    /// Draws every configuration of these settings.
-    pub fn plan(&self) -> Result<Plan> {
+    /// Whether both are of the same regression: how far an open one is planned makes none another.
+    pub fn same(&self, other: &Settings) -> bool {
+        let runs = if self.open && other.open { other.runs } else { self.runs };
+        Settings { runs, ..self.clone() } == *other
+    }
+
+    /// The configurations from number `from` on.
+    fn draw(&self, from: usize) -> Result<Vec<Configuration>> {
         let draw = Draw { seed: self.seed, accelerators: &self.accelerators };
         let mut configurations = vec![];
-        for index in 0..self.runs.div_ceil(RUNS) {
+        for index in from..self.runs.div_ceil(RUNS) {
             if self.shard.is_some_and(|shard| index % shard.of != shard.number - 1) {
                 continue;
             }
@@ -110,6 +120,12 @@ impl Settings {
                 configurations.push(configuration);
             }
         }
+        Ok(configurations)
+    }
+
+    /// Draws every configuration of these settings.
+    pub fn plan(&self) -> Result<Plan> {
+        let configurations = self.draw(0)?;
         if configurations.is_empty() {
             let nothing = "no configuration is left to run";
             match (&self.filter, self.shard) {
@@ -135,7 +151,7 @@ impl Plan {
         let path = folder.join(FILE);
         if path.exists() {
             let plan = Plan::read(folder)?;
-            if plan.settings != *settings {
+            if !plan.settings.same(settings) {
                 let (found, expected) = (plan.settings.flags(), settings.flags());
                 bail!("{} holds the regression {found}, this one is {expected}: give another folder with -o", path.display());
             }
@@ -144,6 +160,19 @@ impl Plan {
         let plan = settings.plan()?;
         plan.write(folder)?;
         Ok(plan)
+    }
+
+    /// Plans so many runs more. Without any for a shard or a filter, the plan has as many configurations as before.
+    pub fn extend(&mut self, runs: usize) -> Result<()> {
+        let from = self.settings.runs.div_ceil(RUNS);
+        self.settings.runs += runs;
+        self.configurations.extend(self.settings.draw(from)?);
+        Ok(())
+    }
+
+    /// Leaves out what is planned and not done.
+    pub fn cut(&mut self, done: impl Fn(&Configuration) -> bool) {
+        self.configurations.retain(done);
     }
 
     pub fn write(&self, folder: &Path) -> Result<()> {

@@ -20,7 +20,7 @@ use rand::RngExt;
 const STEPS: usize = 5;
 /// Cycles from the last event of a wait to the wait itself, and of a wait, so that a counter shows bits that it has in no run.
 const SETTLED: u64 = 500;
-const WAITED: u64 = 1 << 14;
+const WAITED: u64 = 1 << 13;
 /// Cycles that a beat is offered to an accelerator that must not take it.
 const CLOSED: u64 = 64;
 /// Cycles after which a check is over.
@@ -266,15 +266,12 @@ fn bad_steps(s: &mut RecurrentSimulator, limit: u64) -> Judged {
 
 /// From here on every cycle counts as one of these.
 fn counted(s: &mut RecurrentSimulator, of: fn(&StreamCounters) -> u64, what: &str) -> Judged {
-    // what is under way first
-    s.host.bus.0.step(SETTLED).map_err(protocol)?;
-    let mut look = || -> Judged<(u64, StreamCounters)> {
-        let at = s.host.bus.0.cycles();
-        let counters = s.host.stream_counters().map_err(protocol)?;
-        s.host.bus.0.step(WAITED).map_err(protocol)?;
-        Ok((at, counters))
+    let mut look = |cycles: u64| -> Judged<(u64, StreamCounters)> {
+        s.host.bus.0.step(cycles).map_err(protocol)?;
+        Ok((s.host.bus.0.cycles(), s.host.stream_counters().map_err(protocol)?))
     };
-    let [before, after] = [look()?, look()?];
+    // what is under way ends first
+    let [before, after] = [look(SETTLED)?, look(WAITED)?];
     let elapsed = after.0 - before.0;
     same(&format!("cycles that count while all {what}"), after.1.cycles - before.1.cycles, elapsed)?;
     same(&format!("cycles that count as those in which all {what}"), of(&after.1) - of(&before.1), elapsed)

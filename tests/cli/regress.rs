@@ -89,6 +89,10 @@ fn shards_are_merged_without_loss_and_missing_ones_are_named() {
     let told = p.run(&["regress", "merge", "b", "a", "-o", "both"]).did_it();
     assert!(told.contains("all of 6 runs"), "{told}");
     assert_eq!(json(&p, "both/results.json")["datapaths"][0]["runs"], 6);
+    // a merge that is repeated, as behind shards that went on, replaces what it left; another regression stays
+    assert!(p.run(&["regress", "merge", "a", "b", "-o", "half"]).did_it().contains("all of 6 runs"));
+    p.run(&["regress", "-c", "small.toml", "--runs", "3", "--seed", "2", "-o", "other"]).did_it();
+    p.refuses(&["regress", "merge", "a", "b", "-o", "other"], &["other has another regression"]);
     p.refuses(&["regress", "merge", "a", "b", "a", "-o", "twice"], &["shard 1/2 is in a and in a: it would count twice"]);
     let last = lines(&p, "b").len() - 1;
     p.write("b/results.jsonl", lines(&p, "b")[..last].join("\n") + "\n");
@@ -107,7 +111,9 @@ fn failure(p: &Project, folder: &str, kind: &str, words: &[&str]) -> String {
     for word in words {
         assert!(text.contains(word), "expected `{word}` in {text}");
     }
-    for name in ["configuration.toml", "original.toml", "image0/layers.mem", "verilog/lacuna_eie.v", "waves.vcd"] {
+    // what does not build has no waves
+    let waves = if kind == "build" { [].as_slice() } else { &["waves.vcd"] };
+    for name in ["configuration.toml", "original.toml", "image0/layers.mem", "verilog/lacuna_eie.v"].iter().chain(waves) {
         assert!(!p.read(&format!("{kept}/{name}")).is_empty(), "{name}");
     }
     let script = p.path(&format!("{kept}/run.sh"));
@@ -133,8 +139,33 @@ fn a_broken_module_is_found_shrunk_and_said() {
     let kept = failure(&p, "out", "results", &["layer ", ", PE ", ", row ", ", cycle ", ": expected ", ", got "]);
     let size = |name: &str| p.read(&format!("{kept}/{name}")).len();
     assert!(size("configuration.toml") < size("original.toml"), "it is smaller");
+    // one that no tool takes
+    std::fs::create_dir(p.path("no")).unwrap();
+    p.write("no/arithm.v", whole.replace("assign sum = operand_6 + base;", "assign sum = operand_6 +;"));
+    failed(p.run(&["regress", "-c", "small.toml", "--runs", "3", "--verilog", "no", "--shrink", "0s", "-o", "none"]));
+    failure(&p, "none", "build", &["syntax error", "not made smaller"]);
+    std::fs::create_dir(p.path("empty")).unwrap();
+    let told = failed(p.run(&["regress", "-c", "small.toml", "--runs", "3", "--verilog", "empty", "--shrink", "0s", "-o", "nothing"]));
+    assert!(told.contains("empty: found none of the modules of this accelerator, expected one of "), "{told}");
     // with the module as it is generated, the same configuration passes
     p.run(&["regress", "--replay", Path::new(&kept).join("configuration.toml").to_str().unwrap()]).did_it();
+}
+
+#[test]
+fn a_time_ends_a_regression_and_the_same_command_goes_on() {
+    let p = Project::new();
+    p.write("small.toml", SMALL);
+    let runs = |time: &str| -> u64 {
+        let told = p.run(&["regress", "-c", "small.toml", "--time", time, "-o", "out"]).did_it();
+        let results = json(&p, "out/results.json");
+        let runs = results["datapaths"][0]["runs"].as_u64().unwrap();
+        assert!(told.contains(&format!("all of {runs} runs")) && results["passed"] == true, "{told}");
+        let junit = String::from_utf8(p.read("out/junit.xml")).unwrap();
+        assert_eq!(junit.matches("<testcase ").count() as u64, runs, "nothing is there that the time did not allow");
+        runs
+    };
+    let first = runs("4s");
+    assert!(runs("4s") > first);
 }
 
 #[test]
