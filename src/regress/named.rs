@@ -75,6 +75,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_says_the_stage_of_each() {
+        let page = include_str!("../../docs/verification.md");
+        for (size, name, text) in TEXTS {
+            let stage = super::super::configuration::word(&parse(name, text).unwrap().stage);
+            let row = page.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{name}`"))).unwrap();
+            assert_eq!(row.split('|').nth(3).map(str::trim), Some(stage.as_str()), "{size:?} {row}");
+        }
+    }
+
+    #[test]
     fn every_named_configuration_is_legal_and_one_of_each_datapath() {
         for size in [Size::S, Size::M, Size::L] {
             let named = of_size(size).unwrap();

@@ -1,7 +1,7 @@
 //! `report.html` in headless Chromium (`scripts/setup --page`): light and dark, narrow and wide. A script that the test puts into
 //! a copy of the page measures it there.
 
-use super::project::Project;
+use super::project::{left_out, Project};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -42,7 +42,7 @@ addEventListener('load', () => {
 fn chromium() -> bool {
     let here = Command::new("chromium").arg("--version").output().is_ok_and(|o| o.status.success());
     if !here {
-        eprintln!("report.html was not looked at: there is no chromium; scripts/setup --page brings it");
+        left_out("report.html was not looked at: there is no chromium; scripts/setup --page brings it");
     }
     here
 }

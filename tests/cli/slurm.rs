@@ -1,7 +1,7 @@
 //! `scripts/slurm` on a cluster of this machine, with a controller, two daemons and a kill. It needs root and
 //! `scripts/setup --slurm`.
 
-use super::project::{ran, Project, Ran};
+use super::project::{left_out, ran, Project, Ran};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +23,7 @@ impl Cluster {
         let root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout == b"0\n");
         let there = ["slurmctld", "slurmd", "munged"].iter().all(|name| Path::new("/usr/sbin").join(name).is_file());
         if !root || !there {
-            eprintln!("scripts/slurm did not run: that takes root, and the packages of scripts/setup --slurm");
+            left_out("scripts/slurm did not run: that takes root, and the packages of scripts/setup --slurm");
             return None;
         }
         // sockets have short names, and munge wants a folder that only root writes to

@@ -1,6 +1,6 @@
 //! Witnesses that nobody here wrote, or that know the documentation only: `tests/python`. They need `scripts/setup --python`.
 
-use super::project::{crc32, npy, ran, Project, Ran};
+use super::project::{crc32, left_out, npy, ran, Project, Ran};
 use super::recurrent;
 use std::process::Command;
 
@@ -13,7 +13,7 @@ fn python(p: &Project, package: &str, script: &str, arguments: &[&str]) -> Optio
         import.is_ok_and(|o| o.status.success())
     });
     let Some(python) = found else {
-        eprintln!("{script} did not run: no Python here has {package}; scripts/setup --python brings it");
+        left_out(&format!("{script} did not run: no Python here has {package}; scripts/setup --python brings it"));
         return None;
     };
     let path = std::env::var("PATH").unwrap_or_default();
