@@ -1,6 +1,7 @@
 //! `lacuna build`: the files of a board, which need no tools.
 
 use super::project::Project;
+use sha2::{Digest, Sha256};
 
 #[test]
 fn a_plan_is_complete_and_always_the_same() {
@@ -23,6 +24,12 @@ fn a_plan_is_complete_and_always_the_same() {
         ] {
             assert!(hashes.contains_key(name), "{board}: {name}");
         }
+        for (name, hash) in hashes {
+            let found: String = Sha256::digest(p.read(&format!("{board}/{name}"))).iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hash, &found, "{board}: {name}");
+        }
+        let files = std::fs::read_dir(p.path(board)).unwrap().count();
+        assert_eq!(files, hashes.len() + 1, "{board}: all files but the manifest have a hash");
         let list = String::from_utf8(p.read(&format!("{board}/synth.ys"))).unwrap();
         for file in list.lines().filter_map(|l| l.strip_prefix("read_verilog ")) {
             assert!(hashes.contains_key(file), "{board}: {file}");
@@ -31,6 +38,45 @@ fn a_plan_is_complete_and_always_the_same() {
     }
     p.run(&["build", "--board", "ulx3s", "--container", "net.lacuna", "-o", "again", "--plan"]).did_it();
     assert_eq!(p.read("again/manifest.json"), p.read("ulx3s/manifest.json"));
+}
+
+/// Every one of `commands` is there, and none before what comes before it.
+fn in_order(text: &str, commands: &[&str]) {
+    let mut last = 0;
+    for command in commands {
+        let lines: Vec<usize> = (1..).zip(text.lines()).filter(|(_, l)| l.split(' ').next() == Some(command)).map(|(n, _)| n).collect();
+        let (first, end) = (*lines.first().expect(command), lines[lines.len() - 1]);
+        assert!(first > last, "{command} is at line {first}, expected behind {last}:\n{text}");
+        last = end;
+    }
+    let known = |line: &str| line.starts_with('#') || commands.iter().any(|c| line.split(' ').next() == Some(c));
+    assert_eq!(text.lines().find(|line| !known(line)), None, "{text}");
+}
+
+#[test]
+fn vivados_scripts_are_in_order_and_name_files_that_are_there() {
+    let p = Project::compressed();
+    for board in ["arty_a7_35t", "kcu105", "vcu118"] {
+        p.run(&["build", "--board", board, "-c", "net.toml", "-o", board, "--plan"]).did_it();
+        let text = |name: &str| String::from_utf8(p.read(&format!("{board}/{name}"))).unwrap();
+        let (build, package) = (text("build.tcl"), text("package_ip.tcl"));
+        let order = ["read_verilog", "read_xdc", "synth_design", "opt_design", "place_design", "phys_opt_design", "route_design"];
+        in_order(&build, &[&order[..], &["report_utilization", "report_timing_summary", "write_bitstream"]].concat());
+        assert!(build.contains(" -file utilization.rpt\n") && build.contains(" -file timing.rpt\n") && build.ends_with(" top.bit\n"));
+        // set_property comes twice, before and behind what makes the core
+        let (first, rest) = package.split_at(package.find("ipx::package_project").unwrap());
+        in_order(first, &["create_project", "read_verilog", "set_property"]);
+        in_order(rest, &["ipx::package_project", "set_property", "ipx::check_integrity", "ipx::save_core"]);
+        for line in build.lines().chain(package.lines()) {
+            if let Some(file) = line.strip_prefix("read_verilog ").or(line.strip_prefix("read_xdc ")) {
+                assert!(p.path(board).join(file).is_file(), "{board}: {file}");
+            }
+        }
+        let sources = |text: &str| text.lines().filter(|l| l.starts_with("read_verilog ")).count();
+        // all but the pins
+        assert_eq!(sources(&build), sources(&package) + 1, "{board}");
+        assert!(!package.contains("top.v\n"), "{board}");
+    }
 }
 
 #[test]
