@@ -4,7 +4,7 @@ use super::digits;
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use super::synthetic::{NINE, SEED as DRAWN};
 use crate::board::Board;
-use crate::estimate::OnBoard;
+use crate::estimate::{OnBoard, Verdict};
 use crate::flow::{self, yosys, Figures, Settings};
 use crate::{pipeline, term};
 use anyhow::{bail, Context, Result};
@@ -109,10 +109,10 @@ fn build(board: &Board, model: &Model, container: &[u8], folder: &Path) -> Resul
     Ok(flow::figures(folder, settings.mhz)?.1)
 }
 
-/// The network on as many PEs as the board takes: between `few`, which do, and one more than the estimate lets fit, halving what
+/// The network on as many PEs as the board takes: between `few`, which do, and one more than the estimate says may fit, halving what
 /// is open up to [`CLOSE`]. Where fewer do not route, more are not tried.
 fn largest(board: &Board, few: &Arch, data: &Path, folder: &Path) -> Result<(Model, Figures, usize)> {
-    let most = OnBoard::new(board, few)?.largest_that_fits()?.unwrap_or(few.pes);
+    let most = OnBoard::new(board, few)?.largest(Verdict::MayNotFit)?.unwrap_or(few.pes);
     let (mut does, mut does_not, mut found) = (few.pes, most + 1, None);
     while does + CLOSE < does_not {
         let pes = (does + does_not).div_ceil(2);

@@ -38,7 +38,9 @@ pub struct BuildArgs {
 pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     let board = Board::find(&args.board)?;
     let (arch, model) = args.accelerator.load(Need::Only)?;
-    OnBoard::new(&board, &arch)?.require()?;
+    let estimate = OnBoard::new(&board, &arch)?;
+    estimate.require()?;
+    estimate.doubt().into_iter().for_each(term::note);
     let tools = if args.plan { vec![] } else { flow::tools(board.description.tools.flow)? };
     let settings = flow::Settings { mhz: args.mhz.unwrap_or(board.description.clock.mhz), seed: args.seed };
     let design = flow::write(&args.output, &board, &arch, model.as_ref().map(|(m, bytes)| (m, bytes.as_slice())), &settings)?;
