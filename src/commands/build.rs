@@ -2,7 +2,7 @@
 
 use super::report;
 use crate::accelerator::{AcceleratorArgs, Need};
-use crate::board::{Board, Flow};
+use crate::board::Board;
 use crate::estimate::OnBoard;
 use crate::{flow, term};
 use anyhow::Result;
@@ -60,20 +60,15 @@ pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     flow::execute(&args.output, &tools, None)?;
     spinner.finish_and_clear();
     report::print(&args.output)?;
-    match bitstream(board.description.tools.flow).map(|name| args.output.join(name)).filter(|path| path.is_file()) {
-        Some(path) => term::note(format!("wrote {}", path.display())),
-        None => term::note(format!("no bitstream: Vivado makes it from {folder}/build.tcl")),
+    let bitstream = args.output.join(flow::bitstream(board.description.tools.flow));
+    if bitstream.is_file() {
+        term::note(format!("wrote {}", bitstream.display()));
+    } else {
+        term::note(format!("no bitstream: Vivado makes it from {folder}/build.tcl"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn positive(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|mhz| (1.0..=1000.0).contains(mhz)).ok_or("expected a frequency of 1 to 1,000 MHz".into())
-}
-
-fn bitstream(flow: Flow) -> Option<&'static str> {
-    Some(match flow {
-        Flow::Ecp5 | Flow::Vivado => "top.bit",
-        Flow::Ice40 => "top.bin",
-    })
 }
