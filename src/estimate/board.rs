@@ -8,10 +8,22 @@ use lacuna_compress::error::grouped;
 use lacuna_compress::spec::{Arch, MemoryKind};
 use lacuna_hdl::generate_uart;
 
+/// What an estimate says of a device, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// The device has enough even if the estimate is off by the largest error.
+    Fits,
+    /// It may have enough, or not: the error decides.
+    MayNotFit,
+    /// It has too little even if the estimate is off by the largest error.
+    DoesNotFit,
+}
+
 /// An accelerator behind the serial line of a board.
 pub struct OnBoard<'a> {
     board: &'a Board,
     arch: &'a Arch,
+    pub family: Family,
     pub estimate: Estimate,
     /// LUT, FF, block RAM, multipliers of the device.
     pub available: Area,
@@ -26,33 +38,63 @@ impl<'a> OnBoard<'a> {
         let design = generate_uart(arch, board.divider(d.clock.mhz)?)?;
         let logic = &d.logic;
         let available = Area([logic.lut, logic.ff, d.memory.blocks, logic.dsp].map(|n| n as f64));
-        let mut estimate = super::of(&design, family(d.tools.flow))?;
+        let family = family(d.tools.flow);
+        let mut estimate = super::of(&design, family)?;
         if d.memory.entries_apart(arch) {
             estimate.take_out(MemoryKind::Spmat.name());
         }
-        Ok(OnBoard { board, arch, estimate, available })
+        Ok(OnBoard { board, arch, family, estimate, available })
     }
 
-    /// The first resource that is too small by more than the estimate can be off; what is exact comes first.
-    fn short(&self) -> Option<usize> {
-        [2, 3, 0, 1].into_iter().find(|i| self.estimate.area.0[*i] * (1.0 - Area::ERRORS[*i]) > self.available.0[*i])
+    /// Of one resource. Errors are shares of what Yosys finds. Where the error is not known, only what is too large by more than
+    /// that of the fitted families is refused.
+    fn of_one(&self, resource: usize) -> Verdict {
+        let (used, available) = (self.estimate.area.0[resource], self.available.0[resource]);
+        let error = self.family.errors()[resource];
+        if used * (1.0 - error.unwrap_or(Area::ERRORS[resource])) > available {
+            Verdict::DoesNotFit
+        } else if error.is_some_and(|error| used <= available * (1.0 - error)) {
+            Verdict::Fits
+        } else {
+            Verdict::MayNotFit
+        }
     }
 
-    pub fn fits(&self) -> bool {
-        self.short().is_none()
+    /// The first resource of this verdict; what is exact comes first.
+    fn first(&self, verdict: Verdict) -> Option<usize> {
+        [2, 3, 0, 1].into_iter().find(|i| self.of_one(*i) == verdict)
+    }
+
+    /// Of all resources the worst.
+    pub fn verdict(&self) -> Verdict {
+        (0..RESOURCES.len()).map(|i| self.of_one(i)).max().unwrap_or(Verdict::Fits)
+    }
+
+    /// Why it may not fit, if that is the verdict.
+    pub fn doubt(&self) -> Option<String> {
+        if self.verdict() != Verdict::MayNotFit {
+            return None;
+        }
+        let i = self.first(Verdict::MayNotFit)?;
+        let error = match self.family.errors()[i] {
+            Some(_) => format!("may be off by {}", self.family.error_text(i)),
+            None => format!("was not fitted to any {}, and how far it is off is unknown", self.family.name()),
+        };
+        let (used, available) = (whole(self.estimate.area.0[i]), whole(self.available.0[i]));
+        Some(format!("may not fit {}: about {used} of {available} {}, and the estimate {error}", self.board.name, RESOURCES[i]))
     }
 
     /// An error if it does not fit: what is too large, and which number of PEs would do.
     pub fn require(&self) -> Result<()> {
-        let Some(short) = self.short() else { return Ok(()) };
-        let whole = |value: f64| grouped(value.ceil() as usize);
+        let Some(short) = self.first(Verdict::DoesNotFit) else { return Ok(()) };
         let largest = match self.estimate.memories.iter().max_by(|a, b| a.all_blocks().total_cmp(&b.all_blocks())) {
             Some(memory) if short == 2 => format!("; {} takes most, {}", memory.name, whole(memory.all_blocks())),
             _ => String::new(),
         };
-        let remedy = match self.largest_that_fits()? {
-            Some(pes) => format!("the same network fits with {}", term::count(pes, "PE")),
-            None => "no number of PEs makes the same network fit".to_string(),
+        let remedy = match (self.largest(Verdict::Fits)?, self.largest(Verdict::MayNotFit)?) {
+            (Some(pes), _) => format!("the same network fits with {}", term::count(pes, "PE")),
+            (None, Some(pes)) => format!("the same network may fit with {}", term::count(pes, "PE")),
+            (None, None) => "no number of PEs makes the same network fit".to_string(),
         };
         bail!(
             "{} on {}: found about {} {}, expected at most {}{largest}; {remedy}",
@@ -64,10 +106,10 @@ impl<'a> OnBoard<'a> {
         )
     }
 
-    /// The largest number of PEs that fits if the network stays the same. The numbers that fit are taken to lie side by
-    /// side: with more PEs logic grows, with fewer no memory shrinks.
-    pub fn largest_that_fits(&self) -> Result<Option<usize>> {
-        let fits = |pes: usize| Ok::<_, anyhow::Error>(OnBoard::new(self.board, &with_pes(self.arch, pes))?.fits());
+    /// The largest number of PEs whose verdict is no worse than `worst` if the network stays the same. The numbers that fit are
+    /// taken to lie side by side: with more PEs logic grows, with fewer no memory shrinks.
+    pub fn largest(&self, worst: Verdict) -> Result<Option<usize>> {
+        let fits = |pes: usize| Ok::<_, anyhow::Error>(OnBoard::new(self.board, &with_pes(self.arch, pes))?.verdict() <= worst);
         let mut found = None;
         for pes in (0..=MOST_PES.ilog2()).map(|bits| 1 << bits) {
             if fits(pes)? {
@@ -88,6 +130,10 @@ impl<'a> OnBoard<'a> {
         }
         Ok(Some(fit))
     }
+}
+
+fn whole(value: f64) -> String {
+    grouped(value.ceil() as usize)
 }
 
 /// As [`Arch::validate`] has it.
@@ -157,10 +203,11 @@ mod tests {
         let board = Board::find("ulx3s").unwrap();
         let fitting = arch(4, 250);
         let found = OnBoard::new(&board, &fitting).unwrap();
-        assert!(found.fits() && found.require().is_ok());
-        let most = found.largest_that_fits().unwrap().unwrap();
-        assert!((5..64).contains(&most), "{most}");
-        assert!(!OnBoard::new(&board, &with_pes(&fitting, most + 1)).unwrap().fits());
+        assert!(found.verdict() == Verdict::Fits && found.doubt().is_none() && found.require().is_ok());
+        // by block RAM, of which nothing is in doubt
+        assert_eq!([Verdict::Fits, Verdict::MayNotFit].map(|worst| found.largest(worst).unwrap()), [Some(25), Some(25)]);
+        let verdict = |pes| OnBoard::new(&board, &with_pes(&fitting, pes)).unwrap().verdict();
+        assert_eq!([25, 26].map(verdict), [Verdict::Fits, Verdict::DoesNotFit]);
 
         // 64 bits x 16,384 words are 64 block RAMs a PE
         let large = arch(4, 16_384);
@@ -169,5 +216,35 @@ mod tests {
         let many = arch(64, 16);
         let error = OnBoard::new(&board, &many).unwrap().require().unwrap_err().to_string();
         assert!(error.contains("64 PEs on Radiona ULX3S") && error.contains("the same network fits with "), "{error}");
+    }
+
+    #[test]
+    fn what_the_error_decides_may_not_fit() {
+        let board = Board::find("ulx3s").unwrap();
+        // the accumulators are in LUTs
+        for (acc_depth, verdict) in
+            [(2_400, Verdict::Fits), (3_000, Verdict::MayNotFit), (4_000, Verdict::MayNotFit), (5_000, Verdict::DoesNotFit)]
+        {
+            let arch = Arch { acc_depth, ..arch(4, 250) };
+            let found = OnBoard::new(&board, &arch).unwrap();
+            let [used, available] = [found.estimate.area.0[0], found.available.0[0]];
+            assert_eq!((used > 0.85 * available, 0.85 * used > available), (verdict != Verdict::Fits, verdict == Verdict::DoesNotFit));
+            assert_eq!((found.verdict(), found.require().is_err()), (verdict, verdict == Verdict::DoesNotFit), "{acc_depth}");
+            let doubt = found.doubt().unwrap_or_default();
+            let said =
+                doubt.contains("may not fit ulx3s: about ") && doubt.ends_with(" of 83,640 LUTs, and the estimate may be off by 15 %");
+            assert_eq!(said, verdict == Verdict::MayNotFit, "{acc_depth}: {doubt}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_was_fitted_nothing_is_sure_to_fit() {
+        let board = Board::find("icebreaker").unwrap();
+        let small = Arch { spmat_depth: 64, ptr_depth: 64, act_depth: 64, acc_depth: 16, bias_depth: 16, ..arch(1, 64) };
+        let found = OnBoard::new(&board, &small).unwrap();
+        assert_eq!([0, 1, 2, 3].map(|i| found.family.error_text(i)), ["unknown", "unknown", "0 %", "0 %"]);
+        assert_eq!((found.verdict(), found.largest(Verdict::Fits).unwrap()), (Verdict::MayNotFit, None));
+        assert!(found.require().is_ok());
+        assert!(found.doubt().unwrap().ends_with("was not fitted to any ice40, and how far it is off is unknown"));
     }
 }

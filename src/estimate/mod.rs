@@ -10,7 +10,7 @@ mod demand;
 mod inventory;
 mod ram;
 
-pub use board::OnBoard;
+pub use board::{OnBoard, Verdict};
 pub use coefficients::{Coefficients, Sample};
 pub use demand::{Demand, Memory};
 
@@ -34,6 +34,20 @@ impl Family {
             Family::Ice40 => "ice40",
         }
     }
+
+    /// Shares by which an estimate may be off, of each resource; none where nothing was fitted.
+    pub fn errors(self) -> [Option<f64>; 4] {
+        let fitted = Area::ERRORS.map(Some);
+        match self {
+            Family::Ecp5 | Family::Xcup => fitted,
+            Family::Ice40 => [None, None, fitted[2], fitted[3]],
+        }
+    }
+
+    /// The largest error of a resource, as tables have it.
+    pub fn error_text(self, resource: usize) -> String {
+        self.errors()[resource].map_or("unknown".into(), |error| format!("{:.0} %", 100.0 * error))
+    }
 }
 
 /// LUT, FF, block RAM (DP16KD, RAMB36, of which a RAMB18 is half), multipliers.
@@ -42,8 +56,9 @@ pub struct Area(pub [f64; 4]);
 
 impl Area {
     pub const NAMES: [&str; 4] = ["lut", "ff", "bram", "dsp"];
-    /// Shares by which an estimate may be off: of LUTs what the project answers for, of flip-flops the largest that
-    /// `lacuna bench estimate` found, rounded up; block RAM and multipliers follow from rules.
+    /// Shares of what Yosys finds by which an estimate may be off, for families that were fitted: of LUTs what the project
+    /// answers for, of flip-flops the largest that `lacuna bench estimate` found, rounded up; block RAM and multipliers follow
+    /// from rules.
     pub const ERRORS: [f64; 4] = [0.15, 0.06, 0.0, 0.0];
 }
 

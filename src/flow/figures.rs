@@ -69,7 +69,13 @@ pub fn vivado(utilization: &str, timing: &str) -> Result<Figures> {
         let available: Option<f64> = cells.get(cells.len().checked_sub(3)?)?.parse().ok();
         Some((known.to_string(), used.ceil() as u64, available.map(|n| n as u64)))
     };
-    let cells: Vec<_> = utilization.lines().filter_map(row).collect();
+    // section 2, of the slices, repeats rows of section 1
+    let mut cells: Vec<(String, u64, Option<u64>)> = vec![];
+    for found in utilization.lines().filter_map(row) {
+        if cells.iter().all(|cell| cell.0 != found.0) {
+            cells.push(found);
+        }
+    }
     if cells.is_empty() {
         bail!("utilization.rpt has no line of LUTs, registers, block RAM or DSPs: is it Vivado's report_utilization?");
     }
@@ -138,12 +144,29 @@ mod tests {
 
     #[test]
     fn vivados_reports_are_read() {
+        // the order and the headings of a real one
         let utilization = "\
+1. CLB Logic
+------------
 | Site Type              | Used | Fixed | Prohibited | Available | Util% |
 | CLB LUTs*              | 1234 |     0 |          0 |    242400 |  0.51 |
 |   LUT as Logic         | 1000 |     0 |          0 |    242400 |  0.41 |
+| CLB Registers          | 2345 |     0 |          0 |    484800 |  0.48 |
+|   Register as Flip Flop | 2345 |    0 |          0 |    484800 |  0.48 |
+2. CLB Logic Distribution
+-------------------------
+| CLB                    |  321 |     0 |          0 |     30300 |  1.06 |
+| LUT as Logic           | 1000 |     0 |          0 |    242400 |  0.41 |
+| CLB Registers          | 2345 |     0 |          0 |    484800 |  0.48 |
+|   Register driven from within the CLB | 2000 |  |    |           |       |
+3. BLOCKRAM
+-----------
 | Block RAM Tile         | 10.5 |     0 |          0 |       600 |  1.75 |
+|   RAMB36/FIFO*         |   10 |     0 |          0 |       600 |  1.67 |
+4. ARITHMETIC
+-------------
 | DSPs                   |    8 |     0 |          0 |      1920 |  0.42 |
+|   DSP48E2 only         |    8 |       |            |           |       |
 ";
         let timing = "\
     WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints
@@ -152,8 +175,24 @@ mod tests {
 ";
         let found = vivado(utilization, timing).unwrap();
         let cell = |name: &str, used, available| (name.to_string(), used, Some(available));
-        assert_eq!(found.cells, [cell("CLB LUTs", 1234, 242_400), cell("Block RAM Tile", 11, 600), cell("DSPs", 8, 1920)]);
+        let once = [cell("CLB LUTs", 1234, 242_400), cell("CLB Registers", 2345, 484_800)];
+        assert_eq!(found.cells, [once, [cell("Block RAM Tile", 11, 600), cell("DSPs", 8, 1920)]].concat());
         assert_eq!(found.slack_ns, Some(-0.25));
+        let slices = "\
+| Slice Registers                        |  77 |     0 |          0 |     41600 |  0.19 |
+| Slice Registers                        |  77 |     0 |          0 |     41600 |  0.19 |
+";
+        assert_eq!(vivado(slices, timing).unwrap().cells, [cell("Slice Registers", 77, 41_600)]);
         assert!(vivado("nothing", timing).is_err() && vivado(utilization, "nothing").is_err());
+
+        // a slack of -0.25 ns of a period of 8 ns: 8.25 ns; one of 3 ns: 5 ns
+        for (slack, mhz) in [("-0.250", 1e3 / 8.25), ("3.000", 200.0)] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("utilization.rpt"), utilization).unwrap();
+            std::fs::write(folder.path().join("timing.rpt"), timing.replace("-0.250", slack)).unwrap();
+            let (tool, found) = of(folder.path(), 125.0).unwrap();
+            assert_eq!(tool, "Vivado, placed and routed");
+            assert!(found.fmax_mhz.is_some_and(|fmax| (fmax - mhz).abs() < 1e-9), "{slack}: {found:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The scripts of a build, which are the build: Lacuna runs them, and so can anybody.
 
-use super::SCRIPT;
+use super::{needed, RESULTS, SCRIPT};
 use crate::board::{Board, Flow};
 use lacuna_compress::spec::Arch;
 use std::fmt::Write;
@@ -37,25 +37,47 @@ fn synthesis(board: &Board, arch: &Arch, sources: &[String]) -> String {
     text + "tee -q -o stat.json stat -json\n"
 }
 
+/// Finds tools as [`crate::tools::find`] does: by the first name that is on PATH, or in .venv/bin of the working directory.
+const FIND: &str = r#"# package, names: the first of the names that is on PATH, or in .venv/bin where this was started
+first_of() {
+    package=$1
+    shift
+    for name; do
+        for found in "$(command -v "$name" || true)" "$started/.venv/bin/$name"; do
+            if [ -f "$found" ]; then
+                echo "$found"
+                return
+            fi
+        done
+    done
+    echo "$* is neither on PATH nor in .venv/bin: it comes with $package" >&2
+    return 1
+}
+"#;
+
 fn script(board: &Board, mhz: f64, seed: u32) -> String {
     let d = &board.description;
     let mut text = format!(
-        "#!/bin/sh\n# {}, {}: from Verilog to a bitstream. The variables name tools that are not on PATH under their own names.\n\
-         set -eu\ncd \"$(dirname \"$0\")\"\n\"${{YOSYS:-yosys}}\" -q -l synth.log -s synth.ys\n",
+        "#!/bin/sh\n# {}, {}: from Verilog to a bitstream. A variable that is set names the tool; else it is looked for.\n\
+         set -eu\nstarted=$(pwd)\ncd \"$(dirname \"$0\")\"\n{FIND}",
         d.title, d.device.part
     );
+    for (variable, names, package) in needed(d.tools.flow) {
+        let _ = writeln!(text, "{variable}=${{{variable}:-$(first_of '{package}' {})}}", names.join(" "));
+    }
+    let _ = write!(text, "# what an earlier run left\nrm -f {}\n\"$YOSYS\" -q -l synth.log -s synth.ys\n", RESULTS.join(" "));
     let (package, constraints, arguments) = (&d.device.package, &d.files.constraints, d.tools.nextpnr.join(" "));
     // a clock that is missed is a result, which the report says; the build goes on to the bitstream
     let common = format!("--json design.json --report report.json --freq {mhz} --timing-allow-fail --seed {seed} --log route.log -q");
     text += &match d.tools.flow {
         Flow::Ecp5 => format!(
-            "\"${{NEXTPNR:-nextpnr-ecp5}}\" {arguments} --package {package} --speed {} --lpf {constraints} --textcfg design.config {common}\n\
-             \"${{PACK:-ecppack}}\" --compress design.config top.bit\n",
+            "\"$NEXTPNR\" {arguments} --package {package} --speed {} --lpf {constraints} --textcfg design.config {common}\n\
+             \"$PACK\" --compress design.config top.bit\n",
             d.device.speed
         ),
         Flow::Ice40 => format!(
-            "\"${{NEXTPNR:-nextpnr-ice40}}\" {arguments} --package {package} --pcf {constraints} --asc design.asc {common}\n\
-             \"${{PACK:-icepack}}\" design.asc top.bin\n"
+            "\"$NEXTPNR\" {arguments} --package {package} --pcf {constraints} --asc design.asc {common}\n\
+             \"$PACK\" design.asc top.bin\n"
         ),
         Flow::Vivado => "if command -v \"${VIVADO:-vivado}\" >/dev/null; then\n    \
                          \"${VIVADO:-vivado}\" -mode batch -nojournal -log vivado.log -source build.tcl\n\

