@@ -35,7 +35,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             collect(&path, files)?;
-        } else {
+        } else if path.extension().is_none_or(|extension| extension != "toml") {
+            // reasons of waivers decide nothing, and named accelerators are in the settings
             files.push(path);
         }
     }

@@ -273,8 +273,8 @@ fn counted(s: &mut RecurrentSimulator, of: fn(&StreamCounters) -> u64, what: &st
     // what is under way ends first
     let [before, after] = [look(SETTLED)?, look(WAITED)?];
     let elapsed = after.0 - before.0;
-    same(&format!("cycles that count while all {what}"), after.1.cycles - before.1.cycles, elapsed)?;
-    same(&format!("cycles that count as those in which all {what}"), of(&after.1) - of(&before.1), elapsed)
+    same(&format!("cycles that count while all {what}"), after.1.cycles.wrapping_sub(before.1.cycles), elapsed)?;
+    same(&format!("cycles that count as those in which all {what}"), of(&after.1).wrapping_sub(of(&before.1)), elapsed)
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Judged {
