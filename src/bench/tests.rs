@@ -15,10 +15,13 @@ fn outcome(checks: Vec<Check>) -> Outcome {
 
 #[test]
 fn json_is_the_name_and_flat_rows_whose_keys_keep_their_order() {
-    let text = outcome(vec![]).json("emit").unwrap();
+    let found = Outcome { notes: vec!["seed 1".into()], ..outcome(vec![Check::new("time", 0.5, 2, Bar::AtMost(1.0))]) };
+    let text = found.json("emit").unwrap();
     let read: serde_json::Value = serde_json::from_str(&text).unwrap();
     let rows = serde_json::json!([{"pes": 64, "seconds": 0.5, "modules": 21}, {"pes": 1, "verilator": false}]);
-    let expected = serde_json::json!({"bench": "emit", "command": "lacuna bench emit", "rows": rows});
+    let checks = serde_json::json!([{"what": "time", "measured": 0.5, "met": true}]);
+    let expected =
+        serde_json::json!({"bench": "emit", "command": "lacuna bench emit", "notes": ["seed 1"], "checks": checks, "rows": rows});
     assert_eq!(read, expected);
     assert!(text.find("pes") < text.find("seconds") && text.find("seconds") < text.find("modules"));
 }

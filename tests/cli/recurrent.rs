@@ -212,7 +212,9 @@ fn a_bidirectional_network_is_two_containers_for_one_accelerator() {
         assert_eq!(p.read(&format!("forward/{file}")), p.read(&format!("reverse/{file}")), "{file}");
     }
     p.run(&["generate", "-c", "both.toml", "-o", "either"]).did_it();
-    p.refuses(&["generate", "-c", "both.toml", "-o", "rtl", "--preload"], &["--preload: found two models", "give the --container"]);
+    let two = &["found two models, those of a bidirectional LSTM, expected one", "give the --container"];
+    p.refuses(&["build", "--board", "ulx3s", "-c", "both.toml", "-o", "board", "--plan"], two);
+    p.refuses(&["generate", "-c", "both.toml", "-o", "rtl", "--preload"], two);
     #[cfg(feature = "verilator")]
     p.run(&["simulate", "-c", "both.toml", "--container", "net.both.reverse.lacuna"]).did_it();
 }

@@ -53,6 +53,9 @@ pub fn targets() -> Result<Vec<Target>> {
             None,
             safetensors,
         ),
+        // what is packed may be a thousand times as long
+        target("npz", archives(), 2048, None, npz),
+        target("npy", vec![array()], 64, None, npy),
         target("onnx", graphs(), 64, None, onnx),
         target("idx", idx_files(), 64, None, idx),
         // a second of sound at 16 kHz whatever the file says, and a resampler
@@ -202,6 +205,29 @@ fn repair_storage(bytes: &mut [u8]) {
 
 fn safetensors(bytes: &[u8]) -> Result<(), String> {
     in_file(bytes, ".safetensors", load_tensors).map(drop)
+}
+
+fn archives() -> Vec<Vec<u8>> {
+    let files: [&[u8]; 2] =
+        [include_bytes!("../../../compress/tests/data/stored.npz"), include_bytes!("../../../compress/tests/data/compressed.npz")];
+    files.map(<[u8]>::to_vec).to_vec()
+}
+
+fn npz(bytes: &[u8]) -> Result<(), String> {
+    in_file(bytes, ".npz", load_tensors).map(drop)
+}
+
+/// Of 3 x 4 floats.
+fn array() -> Vec<u8> {
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }";
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{header:<117}\n").into_bytes());
+    bytes.extend((0..12u8).flat_map(|i| f32::from(i).to_le_bytes()));
+    bytes
+}
+
+fn npy(bytes: &[u8]) -> Result<(), String> {
+    in_file(bytes, ".npy", |path| load_inputs(path, None, 1.0, 0.0)).map(drop)
 }
 
 fn graphs() -> Vec<Vec<u8>> {
