@@ -118,7 +118,6 @@ fn fuzz(target: Target, inputs: usize, seed: u64, bar: &indicatif::ProgressBar) 
     let limit = |length: usize| free + each * length as u64;
     let mut found = Found::default();
     let mut seen = BTreeSet::new();
-    let target_files = target.files.clone();
     let mut files = target.files.clone();
     let mut session = Session::new().seed(seed);
     let mut random = super::synthetic::Random::new(seed);
@@ -135,7 +134,7 @@ fn fuzz(target: Target, inputs: usize, seed: u64, bar: &indicatif::ProgressBar) 
     })?;
     while found.inputs < inputs {
         // half of the inputs begin with a whole file: those that were refused are soon many
-        let from = if random.below(2) == 0 { &target_files } else { &files };
+        let from = if random.below(2) == 0 { &target.files } else { &files };
         let mut input = from[random.below(from.len())].clone();
         mutate(&mut input, &mut session, &mut random);
         if let Some(repair) = target.repair.filter(|_| random.below(2) == 1) {

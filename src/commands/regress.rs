@@ -102,7 +102,6 @@ mod running {
     use crate::regress::configuration::{word, Configuration};
     use crate::regress::coverage::{Counts, Reached};
     use crate::regress::engine::Engine;
-    use crate::regress::journal::Records;
     use crate::regress::merge::merge;
     use crate::regress::plan::{Plan, Settings};
     use crate::regress::regression::{Regression, Told};
@@ -155,22 +154,19 @@ mod running {
         }
         let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
         let begin = Instant::now();
-        let mut summary = None;
-        with_progress(&settings, plan.runs(), args.time, &mut |told| loop {
+        let runs = (!settings.open).then(|| plan.runs());
+        let summary = with_progress(runs, args.time, |told| loop {
             let time = args.time.map(|time| time.saturating_sub(begin.elapsed()));
             let (verilog, fault) = (args.verilog.clone(), args.fault);
             let regression = Regression { plan: &plan, folder: &args.output, jobs, time, shrink: args.shrink, verilog, fault };
-            summary = Some(regression.run(told)?);
+            let summary = regression.run(told)?;
             if !settings.open || args.time.is_none_or(|time| begin.elapsed() >= time) {
-                return Ok(());
+                return Ok(summary);
             }
             plan.extend(AT_ONCE)?;
             plan.write(&args.output)?;
         })?;
-        if settings.open {
-            summary = Some(ended(&mut plan, &args.output)?);
-        }
-        judged(&summary.context("a regression has a summary")?, &args.output)
+        judged(&summary, &args.output)
     }
 
     fn settings(args: &RegressArgs) -> Result<Settings> {
@@ -204,52 +200,39 @@ mod running {
         })
     }
 
-    /// The time is over: what was planned beyond what it allowed is no part of the results.
-    fn ended(plan: &mut Plan, folder: &Path) -> Result<Summary> {
-        let records = Records::read(folder)?;
-        let mut shown = plan.clone();
-        shown.cut(|c| records.done(&c.name));
-        let summary = Summary::new(&shown, &records, vec![]).with_coverage(folder)?;
-        summary.write(folder, &shown, &records)?;
-        Ok(summary)
-    }
-
     /// The accelerator of a configuration file. What is "auto" is as its model needs it.
     fn accelerator(path: &Path) -> Result<Arch> {
         let config = Config::load(path)?;
         Ok(of_config(&config, Need::Accelerator).with_context(|| path.display().to_string())?.0)
     }
 
-    /// What is told of.
-    type Tell<'a> = dyn FnMut(Told) + 'a;
-
-    /// A bar on a terminal, else a line a minute, both with an estimate of the end: of `runs`, or of the time that there is.
+    /// A bar on a terminal, else a line a minute, both with an estimate of the end: of `runs`, or of the time where that says how
+    /// many there will be.
     fn with_progress(
-        settings: &Settings,
-        runs: usize,
+        runs: Option<usize>,
         time: Option<Duration>,
-        work: &mut dyn FnMut(&mut Tell) -> Result<()>,
-    ) -> Result<()> {
-        let open = time.filter(|_| settings.open);
-        let bar = open.map_or_else(|| term::progress("runs", runs), |time| term::progress("seconds", time.as_secs() as usize));
+        work: impl FnOnce(&mut dyn FnMut(Told)) -> Result<Summary>,
+    ) -> Result<Summary> {
+        let bar = match runs {
+            Some(runs) => term::progress("runs", runs),
+            None => term::progress("seconds", time.unwrap_or_default().as_secs() as usize),
+        };
         let (begin, mut last) = (Instant::now(), Instant::now());
         let mut before = None;
         let mut failures = 0;
         let mut tell = |told: Told| match told {
             Told::Runs(done) => {
-                bar.set_position(open.map_or(done as u64, |time| begin.elapsed().min(time).as_secs()));
+                bar.set_position(if runs.is_some() { done as u64 } else { begin.elapsed().as_secs() });
                 let at_first = *before.get_or_insert(done);
                 if bar.is_hidden() && last.elapsed() >= LINES && done > at_first {
                     last = Instant::now();
-                    let each = begin.elapsed().as_secs_f64() / (done - at_first) as f64;
-                    let all = Duration::from_secs_f64(each * runs.saturating_sub(done) as f64);
                     let of_time = time.map(|time| time.saturating_sub(begin.elapsed()));
-                    let left = if open.is_some() { of_time.unwrap_or(all) } else { of_time.map_or(all, |left| left.min(all)) };
+                    let of_runs = runs.map(|runs| begin.elapsed().mul_f64((runs.saturating_sub(done)) as f64 / (done - at_first) as f64));
+                    let left = of_time.into_iter().chain(of_runs).min().unwrap_or_default();
                     let left = humantime::format_duration(Duration::from_secs(left.as_secs()));
-                    let of = if open.is_some() {
-                        term::count(done, "run")
-                    } else {
-                        format!("{} of {}", grouped(done), term::count(runs, "run"))
+                    let of = match runs {
+                        Some(runs) => format!("{} of {}", grouped(done), term::count(runs, "run")),
+                        None => term::count(done, "run"),
                     };
                     term::note(format!("{of}, {failures} failed, about {left} left"));
                 }
@@ -259,9 +242,9 @@ mod running {
                 bar.suspend(|| term::note(text));
             }
         };
-        let worked = work(&mut tell);
+        let summary = work(&mut tell);
         bar.finish_and_clear();
-        worked
+        summary
     }
 
     fn judged(summary: &Summary, folder: &Path) -> Result<ExitCode> {

@@ -283,19 +283,20 @@ fn layered(rng: &mut ChaCha8Rng, arch: &Arch, room: &Room) -> Layers {
     let mut shape = first.shape(rng, room.map);
     let mut layers = vec![];
     for number in 0..count {
+        let corner = if number == 0 && convolutions > 0 { first } else { First::Any };
         let conv = (number < convolutions).then(|| {
             let [channels, height, width] = shape;
-            let corner = if number == 0 { first.limits() } else { First::Any.limits() };
-            let kernel = [height, width].map(|side: usize| rng.random_range(1..=side.min(corner.kernel)));
-            let mut conv = Conv { channels, height, width, kernel, stride: rng.random_range(1..=corner.stride), pool: 1 };
-            let most = conv.output().into_iter().min().unwrap_or(1).min(corner.pool[1]);
-            conv.pool = rng.random_range(corner.pool[0].min(most)..=most);
+            let limits = corner.limits();
+            let kernel = [height, width].map(|side: usize| rng.random_range(1..=side.min(limits.kernel)));
+            let mut conv = Conv { channels, height, width, kernel, stride: rng.random_range(1..=limits.stride), pool: 1 };
+            let most = conv.output().into_iter().min().unwrap_or(1).min(limits.pool[1]);
+            conv.pool = rng.random_range(limits.pool[0].min(most)..=most);
             conv
         });
-        let rows = match first {
-            First::Long if conv.is_some() && number == 0 => rng.random_range(1..=room.rows.min(8)),
-            First::Filters if conv.is_some() && number == 0 => size(rng, room.rows),
-            First::Quick if conv.is_some() && number == 0 => rng.random_range(1..=arch.pes.min(room.rows)),
+        let rows = match corner {
+            First::Long => rng.random_range(1..=room.rows.min(8)),
+            First::Filters => size(rng, room.rows),
+            First::Quick => rng.random_range(1..=arch.pes.min(room.rows)),
             _ if conv.is_some() => rng.random_range(1..=room.rows.min(6)),
             _ => size(rng, room.rows),
         };

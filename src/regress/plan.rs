@@ -170,9 +170,10 @@ impl Plan {
         Ok(())
     }
 
-    /// Leaves out what is planned and not done.
-    pub fn cut(&mut self, done: impl Fn(&Configuration) -> bool) {
-        self.configurations.retain(done);
+    /// What the results are of: all of it, or of one that ends with a time, what that allowed.
+    pub fn shown(&self, done: impl Fn(&str) -> bool) -> Plan {
+        let of = self.configurations.iter().filter(|c| !self.settings.open || done(&c.name));
+        Plan { settings: self.settings.clone(), configurations: of.cloned().collect() }
     }
 
     pub fn write(&self, folder: &Path) -> Result<()> {

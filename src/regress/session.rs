@@ -102,7 +102,13 @@ pub fn unexpected(what: &str, found: u32, expected: u32) -> Option<Finding> {
 
 /// STATUS as it must be, where it is known.
 pub fn expect_status(host: &mut Host<Axi>, when: &str, mask: u32, expected: u32) -> Result<(), Finding> {
-    let found = host.bus.read(&[map::STATUS]).map_err(protocol)?[0] & mask;
+    let found = host.bus.read(&[map::STATUS]).map_err(protocol)?[0];
+    check_status(found, when, mask, expected)
+}
+
+/// The same of what was read already.
+pub fn check_status(found: u32, when: &str, mask: u32, expected: u32) -> Result<(), Finding> {
+    let found = found & mask;
     if found == expected {
         return Ok(());
     }
