@@ -4,6 +4,7 @@
 
 mod clock;
 mod figures;
+pub mod fusesoc;
 mod scripts;
 pub mod yosys;
 

@@ -34,7 +34,8 @@ impl Coverage {
     }
 
     /// Reads what the runtime writes: lines of `C '<fields>' <count>`, a field being 1, its key, 2, its value.
-    pub(crate) fn parse(text: &str) -> Result<Coverage, String> {
+    /// The error says which line is none.
+    pub fn parse(text: &str) -> Result<Coverage, String> {
         let mut all = Coverage::default();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with("C ")) {
             let (point, count) = point(line).ok_or_else(|| format!("line {}: expected a count of coverage, found {line:?}", number + 1))?;

@@ -8,9 +8,6 @@ use anyhow::Result;
 use lacuna_compress::error::grouped;
 use lacuna_compress::manifest::AnyModel;
 use lacuna_compress::spec::Arch;
-use lacuna_sim::golden::{Golden, Recurrent};
-use lacuna_sim::perf::Network;
-use lacuna_sim::perf_ese::EseNetwork;
 use std::process::ExitCode;
 
 /// Estimate LUTs, flip-flops, block RAM and multipliers before synthesis, and say whether a board has as many
@@ -112,16 +109,15 @@ fn number(value: f64) -> String {
     }
 }
 
-/// By the cycle model.
+/// Without an input, which the known-answer test carries, there is none to count.
 fn cycles(model: &AnyModel) -> Result<Option<String>> {
     let text = |what: &str, cycles: u64| format!("cycles: {} {what}", grouped(cycles as usize));
     Ok(match model {
-        AnyModel::Recurrent(model) => Some(text("a step", EseNetwork::new(&Recurrent::new(&model.image)?).steady())),
+        AnyModel::Recurrent(model) => Some(text("a step", estimate::cycles::of_step(model)?)),
         AnyModel::Layers(model) => match &model.answer {
             Some(answer) => {
-                let golden = Golden::new(&model.image)?;
-                let trace = golden.trace(&answer.input(model.network.input_size))?;
-                Some(text("for the input of the known-answer test", Network::new(&golden).time(&trace).total.cycles))
+                let input = answer.input(model.network.input_size);
+                Some(text("for the input of the known-answer test", estimate::cycles::of_input(model, &input)?))
             }
             None => None,
         },

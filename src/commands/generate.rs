@@ -1,6 +1,7 @@
 //! `lacuna generate`: an accelerator as Verilog.
 
 use crate::accelerator::{AcceleratorArgs, Need};
+use crate::flow::fusesoc;
 use crate::staged::Staged;
 use crate::{inputs, term};
 use anyhow::{bail, Context, Result};
@@ -8,6 +9,7 @@ use lacuna_compress::error::grouped;
 use lacuna_compress::files::{write_image, Format};
 use lacuna_compress::manifest::{AnyModel, Model};
 use lacuna_compress::spec::Arch;
+use lacuna_hdl::verilog::Module;
 use lacuna_hdl::Design;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 pub struct GenerateArgs {
     #[command(flatten)]
     accelerator: AcceleratorArgs,
-    /// Folder to write to; files.f lists the Verilog files
+    /// Folder to write to; files.f lists the Verilog files, and lacuna.core describes them to FuseSoC
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
     /// Also write the model's memories as .mem, for a design that starts with them
@@ -59,9 +61,13 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
         staged.write(&module.file_name(), &module.text)?;
     }
     staged.write(LIST, &list(&design, &arch, args.preload))?;
+    let mut memories = vec![];
     if args.preload {
-        write_image(staged.path(), model_for("--preload", &model)?.image(), Format::Mem)?;
+        let written = write_image(staged.path(), model_for("--preload", &model)?.image(), Format::Mem)?;
+        memories = written.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
     }
+    let sources: Vec<_> = design.modules.iter().map(Module::file_name).collect();
+    staged.write(fusesoc::CORE, &fusesoc::accelerator(&design.top, &sources, &memories))?;
     if args.testbench {
         let AnyModel::Layers(model) = model_for("--testbench", &model)? else {
             bail!("--testbench: found {}, expected {}", AnyModel::RECURRENT, AnyModel::LAYERS)

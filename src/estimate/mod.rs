@@ -2,10 +2,11 @@
 //!
 //! Memories and multipliers follow Yosys's own rules ([`ram`]). LUTs and flip-flops of every module are a constant and a slope
 //! over the module's size, whose coefficients were fitted to runs of Yosys ([`coefficients`]). What does not belong here: the cells
-//! of a design that was synthesized (`flow`), and cycles, which the model in `lacuna-sim` has exactly.
+//! of a design that was synthesized (`flow`). Cycles are those of the exact model in `lacuna-sim` ([`cycles`]).
 
 mod board;
 mod coefficients;
+pub mod cycles;
 mod demand;
 mod inventory;
 mod ram;

@@ -1,6 +1,6 @@
 //! The scripts of a build, which are the build: Lacuna runs them, and so can anybody.
 
-use super::{needed, RESULTS, SCRIPT};
+use super::{fusesoc, needed, RESULTS, SCRIPT};
 use crate::board::{Board, Flow};
 use lacuna_compress::spec::Arch;
 use std::fmt::Write;
@@ -10,7 +10,7 @@ pub fn all(board: &Board, arch: &Arch, sources: &[String], mhz: f64, seed: u32) 
     let mut all = vec![
         ("synth.ys".to_string(), synthesis(board, arch, sources)),
         (SCRIPT.to_string(), script(board, mhz, seed)),
-        ("lacuna.core".to_string(), core(board, sources)),
+        (fusesoc::CORE.to_string(), fusesoc::on(board, sources)),
     ];
     if board.description.tools.flow == Flow::Vivado {
         all.push(("build.tcl".to_string(), vivado(board, sources)));
@@ -117,33 +117,4 @@ fn packaging(board: &Board, sources: &[String], ip: &str) -> String {
          ipx::check_integrity [ipx::current_core]\nipx::save_core [ipx::current_core]\n"
     );
     text
-}
-
-/// FuseSoC's description of the same.
-fn core(board: &Board, sources: &[String]) -> String {
-    let d = &board.description;
-    let list = |files: &[String]| files.iter().map(|f| format!("      - {f}\n")).collect::<String>();
-    let (kind, tool, options) = match d.tools.flow {
-        Flow::Ecp5 => (
-            "LPF",
-            "trellis",
-            format!("nextpnr_options: [{}, --package, {}, --speed, \"{}\"]", quoted(&d.tools.nextpnr), d.device.package, d.device.speed),
-        ),
-        Flow::Ice40 => ("PCF", "icestorm", format!("nextpnr_options: [{}, --package, {}]", quoted(&d.tools.nextpnr), d.device.package)),
-        Flow::Vivado => ("xdc", "vivado", format!("part: {}", d.device.part)),
-    };
-    format!(
-        "CAPI=2:\nname: lacuna:accelerator:{name}:0.1.0\ndescription: Sparse neural network accelerator on {title}\n\
-         filesets:\n  rtl:\n    files:\n{rtl}    file_type: verilogSource\n  board:\n    files:\n{board}    file_type: {kind}\n\
-         targets:\n  default: &default\n    filesets: [rtl]\n    toplevel: lacuna_uart\n  {name}:\n    <<: *default\n    \
-         filesets: [rtl, board]\n    toplevel: top\n    default_tool: {tool}\n    tools:\n      {tool}:\n        {options}\n",
-        name = board.name,
-        title = d.title,
-        rtl = list(sources),
-        board = list(std::slice::from_ref(&d.files.constraints)),
-    )
-}
-
-fn quoted(arguments: &[String]) -> String {
-    arguments.iter().map(|a| format!("\"{a}\"")).collect::<Vec<_>>().join(", ")
 }

@@ -1,12 +1,16 @@
 //! A model on a board that is a simulation, over its serial line.
 
-use super::project::Project;
+use super::project::{Project, Ran};
 use super::recurrent;
 use lacuna_compress::files::{read_any_container, read_container, write_container};
 use lacuna_compress::spec::arch::FORMAT_VERSION;
 use lacuna_compress::spec::registers::{ARCH_HASH_HIGH, ARCH_HASH_LOW, ID, ID_VALUE, PES, VERSION};
-use std::io::{BufRead, BufReader};
+use nix::fcntl::{fcntl, FcntlArg, FdFlag};
+use serialport::{SerialPort, TTYPort};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 /// A simulated board, which ends with the test.
 struct Simulated(Child);
@@ -118,6 +122,110 @@ fn the_known_answer_of_the_container_decides() {
     let old = p.run(&["load", "--port", "board", "old.lacuna"]);
     assert!(old.stderr.contains("known answer: old.lacuna carries none, so nothing was computed"), "{old:?}");
     assert!(old.did_it().contains("ready, old.lacuna loaded"));
+}
+
+/// The cable between a program, which knows its end by the name `line`, and a board's port.
+struct Cable {
+    ends: [TTYPort; 2],
+    /// Without it the program's end would hang up whenever nobody has it open.
+    _open: TTYPort,
+}
+
+impl Cable {
+    fn plug(p: &Project, board: &str) -> Cable {
+        let (near, program) = TTYPort::pair().unwrap();
+        // a program that inherited this end would keep the line from breaking
+        fcntl(near.as_raw_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        // a link is replaced as a whole, so that it leads somewhere at any time
+        std::os::unix::fs::symlink(program.name().unwrap(), p.path("new")).unwrap();
+        std::fs::rename(p.path("new"), p.path("line")).unwrap();
+        let far = serialport::new(board, 1_000_000).open_native().unwrap();
+        let mut ends = [near, far];
+        ends.iter_mut().for_each(|end| end.set_timeout(Duration::from_millis(1)).unwrap());
+        Cable { ends, _open: program }
+    }
+
+    /// Carries bytes both ways until so many came from the program, or it has ended. Gives how many came.
+    fn carry(&mut self, most: usize, program: &mut Child) -> usize {
+        let (mut came, mut buffer) = (0, [0; 64]);
+        while came < most && program.try_wait().unwrap().is_none() {
+            for way in 0..2 {
+                let room = if way == 0 { buffer.len().min(most - came) } else { buffer.len() };
+                if let Ok(count) = self.ends[way].read(&mut buffer[..room]) {
+                    self.ends[1 - way].write_all(&buffer[..count]).unwrap();
+                    came += if way == 0 { count } else { 0 };
+                }
+            }
+        }
+        came
+    }
+}
+
+fn ended(program: Child) -> Ran {
+    let output = program.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// Sections that a load says it wrote, and that it found in place.
+fn sections(load: &Ran) -> [usize; 2] {
+    let number = |word: &str| load.stderr.split(word).next().and_then(|before| before.rsplit(' ').next()).unwrap().trim().parse();
+    [" section", " there already"].map(|word| number(word).unwrap_or_else(|_| panic!("{load:?}")))
+}
+
+#[test]
+fn a_load_that_was_killed_or_lost_its_line_goes_on() {
+    let p = Project::compressed();
+    let load = || p.command(&["load", "--port", "line", "net.lacuna"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let board = || Simulated::new(&p, "net.lacuna");
+    let half = {
+        let (_board, port) = board();
+        let mut cable = Cable::plug(&p, &port);
+        let mut whole = load();
+        let bytes = cable.carry(usize::MAX, &mut whole);
+        let whole = ended(whole);
+        assert!(whole.code == Some(0) && whole.stderr.contains("line broken 0 times"), "{whole:?}");
+        bytes / 2
+    };
+    let run = ["run", "--port", "board", "--container", "net.lacuna", "--inputs", "samples.npy"];
+    {
+        let (_board, port) = board();
+        let mut cable = Cable::plug(&p, &port);
+        let mut killed = load();
+        assert_eq!(cable.carry(half, &mut killed), half);
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        drop(cable);
+        p.refuses(&run, &["the accelerator holds no checked weights: load the container first"]);
+        let again = p.run(&["load", "--port", "board", "net.lacuna"]);
+        let [written, kept] = sections(&again);
+        assert!(written > 0 && kept > 0, "{again:?}");
+        again.did_it();
+        p.run(&run).did_it();
+    }
+    {
+        let (_board, port) = board();
+        let mut cable = Cable::plug(&p, &port);
+        let mut pulled = load();
+        assert_eq!(cable.carry(half, &mut pulled), half);
+        drop(cable);
+        std::thread::sleep(Duration::from_millis(300));
+        Cable::plug(&p, &port).carry(usize::MAX, &mut pulled);
+        let pulled = ended(pulled);
+        let broken = pulled.stderr.split("line broken ").nth(1).and_then(|rest| rest.split(' ').next());
+        assert!(broken.is_some_and(|times| times != "0"), "{pulled:?}");
+        assert!(pulled.did_it().contains("ready, net.lacuna loaded"));
+        p.run(&run).did_it();
+    }
+}
+
+#[test]
+fn a_line_on_which_nobody_answers_is_given_up() {
+    let p = Project::compressed();
+    let (_nobody, line) = TTYPort::pair().unwrap();
+    let name = line.name().unwrap();
+    drop(line);
+    p.refuses(&["load", "--port", &name, "net.lacuna"], &[&name, "no answer that makes sense, 24 times; is the board configured"]);
 }
 
 #[test]

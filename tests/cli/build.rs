@@ -1,7 +1,8 @@
 //! `lacuna build`: the files of a board, which need no tools.
 
-use super::project::Project;
+use super::project::{ran, Project};
 use sha2::{Digest, Sha256};
+use std::process::Command;
 
 #[test]
 fn a_plan_is_complete_and_always_the_same() {
@@ -76,6 +77,25 @@ fn vivados_scripts_are_in_order_and_name_files_that_are_there() {
         // all but the pins
         assert_eq!(sources(&build), sources(&package) + 1, "{board}");
         assert!(!package.contains("top.v\n"), "{board}");
+    }
+}
+
+#[test]
+fn yosys_connects_the_pins_of_vivados_boards() {
+    let p = Project::compressed();
+    for board in ["arty_a7_35t", "kcu105", "vcu118"] {
+        p.run(&["build", "--board", board, "-c", "net.toml", "-o", board, "--plan"]).did_it();
+        let script = String::from_utf8(p.read(&format!("{board}/synth.ys"))).unwrap();
+        let sources: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix("read_verilog ")).collect();
+        let yosys = |sources: &str| {
+            let cells = "read_verilog -lib -specify +/xilinx/cells_sim.v +/xilinx/cells_xtra.v";
+            let commands = format!("{cells}; read_verilog {sources}; hierarchy -check -top top; proc; flatten; check -assert");
+            ran(Command::new("yosys").args(["-q", "-e", "port|width", "-p", &commands]).current_dir(p.path(board)))
+        };
+        yosys(&sources.join(" ")).did_it();
+        // without one of its modules it is not whole
+        let without: Vec<&str> = sources.iter().copied().filter(|file| *file != "lacuna_uart.v").collect();
+        assert!(without.len() + 1 == sources.len() && yosys(&without.join(" ")).code != Some(0), "{board}");
     }
 }
 

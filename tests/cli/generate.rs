@@ -29,8 +29,11 @@ fn fixed_depths_need_no_model() {
     assert!(ran.did_it().contains(" lacuna_eie "));
     let files = listed(&p, "out/rtl");
     assert_eq!(files[0], "lacuna_eie.v");
-    let mut found: Vec<String> =
-        files.iter().map(|f| format!("out/rtl/{f}")).chain(["out", "out/rtl", "out/rtl/files.f"].map(String::from)).collect();
+    let mut found: Vec<String> = files
+        .iter()
+        .map(|f| format!("out/rtl/{f}"))
+        .chain(["out", "out/rtl", "out/rtl/files.f", "out/rtl/lacuna.core"].map(String::from))
+        .collect();
     found.extend(["model.safetensors", "net.toml", "fixed.toml", "samples.npy"].map(String::from));
     found.sort();
     assert_eq!(p.names(), found);

@@ -4,22 +4,77 @@ use super::project::{crc32, left_out, npy, ran, Project, Ran};
 use super::recurrent;
 use std::process::Command;
 
-/// Runs a script of `tests/python` in the project's folder. `None`: its packages are not here.
-fn python(p: &Project, package: &str, script: &str, arguments: &[&str]) -> Option<Ran> {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let own = format!("{root}/.venv/bin");
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A command by the Python that has a package, in the project's folder. `None`: none has it.
+fn with_package(p: &Project, package: &str, what: &str) -> Option<Command> {
+    let own = format!("{ROOT}/.venv/bin");
     let found = [format!("{own}/python"), "python3".into()].into_iter().find(|python| {
         let import = Command::new(python).args(["-c", &format!("import {package}")]).output();
         import.is_ok_and(|o| o.status.success())
     });
     let Some(python) = found else {
-        left_out(&format!("{script} did not run: no Python here has {package}; scripts/setup --python brings it"));
+        left_out(&format!("{what} did not run: no Python here has {package}; scripts/setup --python brings it"));
         return None;
     };
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(python);
-    command.arg(format!("{root}/tests/python/{script}")).args(arguments).current_dir(p.path(""));
-    Some(ran(command.env("PATH", format!("{own}:{path}")).env("PYTHONDONTWRITEBYTECODE", "1")))
+    command.current_dir(p.path("")).env("PATH", format!("{own}:{path}")).env("PYTHONDONTWRITEBYTECODE", "1");
+    Some(command)
+}
+
+/// Runs a script of `tests/python`.
+fn python(p: &Project, package: &str, script: &str, arguments: &[&str]) -> Option<Ran> {
+    let mut command = with_package(p, package, script)?;
+    Some(ran(command.arg(format!("{ROOT}/tests/python/{script}")).args(arguments)))
+}
+
+/// `fusesoc run` of a target of the core in a folder.
+fn fusesoc(p: &Project, folder: &str, core: &str, flags: &[&str]) -> Option<Ran> {
+    let mut command = with_package(p, "fusesoc", "FuseSoC")?;
+    // nothing of this machine's own settings
+    command.args(["-m", "fusesoc.main", "--cores-root", folder, "run", "--build-root", "fusesoc"]).args(flags);
+    Some(ran(command.arg(format!("lacuna:accelerator:{core}")).env("XDG_CONFIG_HOME", p.path("")).env("XDG_DATA_HOME", p.path(""))))
+}
+
+#[test]
+fn fusesoc_takes_the_accelerators() {
+    let p = Project::compressed();
+    let lstm = recurrent::compressed();
+    let cases = [(&p, "net.lacuna", "lacuna_eie", &["--preload"][..]), (&lstm, "lstm.lacuna", "lacuna_ese", &[])];
+    for (p, container, top, flags) in cases {
+        p.run(&[&["generate", "--container", container, "-o", "rtl"], flags].concat()).did_it();
+        let Some(linted) = fusesoc(p, "rtl", top, &["--target=lint"]) else { return };
+        linted.did_it();
+    }
+    let copied = format!("fusesoc/lacuna_accelerator_lacuna_eie_{0}/lint/src/lacuna_accelerator_lacuna_eie_{0}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(p.read(&format!("{copied}/layers.mem")), p.read("rtl/layers.mem"));
+    // what Verilator warns of is not taken
+    let bad = String::from_utf8(p.read("rtl/pe.v")).unwrap().replacen("assign ", "wire nobody;\nassign ", 1);
+    p.write("rtl/pe.v", bad);
+    let refused = fusesoc(&p, "rtl", "lacuna_eie", &["--target=lint"]).unwrap();
+    assert!(refused.code != Some(0), "{refused:?}");
+}
+
+#[test]
+fn fusesoc_takes_the_boards() {
+    let p = Project::compressed();
+    let boards = [("ulx3s", "trellis"), ("icebreaker", "icestorm"), ("arty_a7_35t", "vivado"), ("kcu105", "vivado"), ("vcu118", "vivado")];
+    for (board, flow) in boards {
+        p.run(&["build", "--board", board, "-c", "net.toml", "-o", board, "--plan"]).did_it();
+        let description = format!("{ROOT}/constraints/{board}/board.toml");
+        let description: toml::Table = toml::from_str(&std::fs::read_to_string(description).unwrap()).unwrap();
+        let text = |table: &str, key: &str| description[table][key].as_str().unwrap().to_string();
+        let Some(linted) = fusesoc(&p, board, board, &["--target=lint"]) else { return };
+        linted.did_it();
+        fusesoc(&p, board, board, &["--setup", &format!("--target={board}")]).unwrap().did_it();
+        let folder = p.path(&format!("fusesoc/lacuna_accelerator_{board}_{}/{board}", env!("CARGO_PKG_VERSION")));
+        let all: String = std::fs::read_dir(&folder).unwrap().filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok()).collect();
+        let device = if flow == "vivado" { text("device", "part") } else { format!("--package {}", text("device", "package")) };
+        for part in [device, text("files", "constraints"), "lacuna_uart.v".into(), "top.v".into()] {
+            assert!(all.contains(&part), "{board}: {part} in {all}");
+        }
+    }
 }
 
 /// The same container with another known answer, and with the sums that belong to it.

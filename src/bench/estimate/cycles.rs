@@ -1,24 +1,27 @@
-//! Cycles of drawn configurations: the cycle model beside the counter of the Verilated hardware. The memories are as deep as a
-//! small drawn network needs, which does not change cycles.
+//! Cycles of drawn configurations: what `lacuna estimate` says, beside the counter of the Verilated hardware. The network is
+//! small and drawn as well; a memory that was drawn too small for it is as deep as it needs.
 
 use super::Drawn;
 use crate::bench::ese_case::{Case, Variant};
 use crate::bench::hardware;
 use crate::bench::synthetic::Random;
+use crate::estimate;
 use anyhow::Result;
-use lacuna_compress::compile::{compile, Calibration, Densities, Range, Settings};
-use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
+use lacuna_compress::compile::{compile, Calibration, Densities, Depths, Range, Settings};
+use lacuna_compress::manifest::Model;
+use lacuna_compress::model::{Activation, Conv, Nonzero, QuantizedLayer};
 use lacuna_compress::recurrent::{
     compile_recurrent_with, synthetic, synthetic_ranges, Density, Pruning, RecurrentCalibration, RecurrentSettings, Shape,
 };
 use lacuna_compress::spec::arch::{Arch, Ese};
 use lacuna_compress::spec::WeightForm;
-use lacuna_sim::golden::{Golden, Recurrent};
-use lacuna_sim::perf::Network;
+use lacuna_sim::golden::Recurrent;
 use lacuna_sim::perf_ese::EseNetwork;
 
 /// Of the matrix of an EIE: rows and columns, and the share of both weights and activations that are not zero.
 const SIZE: (usize, usize, f64) = (48, 96, 0.2);
+/// Of the filters, if the accelerator has convolutions: 96 weights each.
+const CONV: Conv = Conv { channels: 6, height: 7, width: 7, kernel: [4, 4], stride: 1, pool: 2 };
 const LSTM: Shape = Shape { inputs: 24, cells: 48, projection: Some(24), peepholes: true };
 
 /// Of the cycle model, and of the hardware if it can be run.
@@ -47,7 +50,9 @@ fn eie(arch: &Arch, seed: u64) -> Result<Cycles> {
     let columns: Vec<_> = (0..columns).map(|_| column(&mut random)).collect();
     let codes = 1 << arch.weight_bits;
     let codebook = (arch.weights == WeightForm::Codebook).then(|| (0..codes).map(|code| code as i16 * 64).collect());
-    let input: Vec<f32> = columns.iter().map(|_| if random.unit() < density { random.unit() as f32 } else { 0.0 }).collect();
+    let conv = arch.conv.then_some(CONV);
+    let inputs = conv.map_or(columns.len(), |conv| conv.inputs());
+    let input: Vec<f32> = (0..inputs).map(|_| if random.unit() < density { random.unit() as f32 } else { 0.0 }).collect();
     let layer = QuantizedLayer {
         name: "drawn".into(),
         rows,
@@ -56,23 +61,47 @@ fn eie(arch: &Arch, seed: u64) -> Result<Cycles> {
         weight_fraction: if arch.weights == WeightForm::Codebook { 15 } else { arch.weight_bits as i32 - 1 },
         bias: vec![0.0; rows],
         activation: Activation::Relu,
-        conv: None,
+        conv,
     };
-    let settings = Settings { densities: Densities::Stated(density), ..Settings::like(arch) };
     let calibration = Calibration::Given { input: Range { low: 0.0, high: 1.0 }, outputs: &[Range { low: 0.0, high: 64.0 }] };
-    let model = compile(std::slice::from_ref(&layer), &settings, calibration)?.model;
+    let compiled = |depths| -> Result<Model> {
+        let settings = Settings { densities: Densities::Stated(density), depths, ..Settings::like(arch) };
+        Ok(compile(std::slice::from_ref(&layer), &settings, calibration)?.model)
+    };
+    let model = compiled(enough(arch, compiled(Depths::default())?.arch()))?;
     let input = model.quantize_input(&input)?;
-    let golden = Golden::new(&model.image)?;
-    let cycles = Network::new(&golden).time(&golden.trace(&input)?).total.cycles;
+    let cycles = estimate::cycles::of_input(&model, &input)?;
     Ok(Cycles { model: cycles, hardware: hardware::judge_one(&model, &input)?.map(|judged| judged.cycles) })
+}
+
+/// The drawn depths, or those that the network needs.
+fn enough(drawn: &Arch, needed: &Arch) -> Depths {
+    Depths {
+        spmat: Some(drawn.spmat_depth.max(needed.spmat_depth)),
+        ptr: Some(drawn.ptr_depth.max(needed.ptr_depth)),
+        act: Some(drawn.act_depth.max(needed.act_depth)),
+        acc: Some(drawn.acc_depth.max(needed.acc_depth)),
+        bias: Some(drawn.bias_depth.max(needed.bias_depth)),
+        max_layers: Some(drawn.max_layers.max(needed.max_layers)),
+    }
 }
 
 /// Of a step in steady state.
 fn step(arch: &Arch, ese: &Ese, seed: u64) -> Result<Cycles> {
     let network = synthetic(&LSTM, seed);
-    let settings = RecurrentSettings { density: Density::uniform(&network, SIZE.2), ..RecurrentSettings::like(arch) };
     let ranges = synthetic_ranges(&network);
-    let compiled = compile_recurrent_with(&network, &settings, RecurrentCalibration::Ranges(&ranges))?;
+    let settings = RecurrentSettings { density: Density::uniform(&network, SIZE.2), ..RecurrentSettings::like(arch) };
+    let compiled = |settings: &RecurrentSettings| compile_recurrent_with(&network, settings, RecurrentCalibration::Ranges(&ranges));
+    let first = compiled(&settings)?;
+    let needed = first.model.arch();
+    let deep = |of: fn(&Ese) -> usize| Some(of(ese).max(needed.ese.as_ref().map_or(0, of)));
+    let compiled = compiled(&RecurrentSettings {
+        depths: enough(arch, needed),
+        cell_depth: deep(|ese| ese.cell_depth),
+        input_depth: deep(|ese| ese.input_depth),
+        output_depth: deep(|ese| ese.output_depth),
+        ..settings
+    })?;
     let timing = EseNetwork::new(&Recurrent::new(&compiled.model.image)?);
     let variant = Variant {
         pes: arch.pes,
@@ -81,6 +110,7 @@ fn step(arch: &Arch, ese: &Ese, seed: u64) -> Result<Cycles> {
         run_bits: Some(arch.run_bits),
         pruning: Pruning::LoadBalanced,
     };
+    let model = estimate::cycles::of_step(&compiled.model)?;
     let steady = Case { variant, compiled, timing }.steady(hardware::available()?)?;
-    Ok(Cycles { model: steady.model, hardware: steady.judged.map(|_| steady.cycles) })
+    Ok(Cycles { model, hardware: steady.judged.map(|_| steady.cycles) })
 }
