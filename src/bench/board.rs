@@ -65,6 +65,7 @@ pub fn run(data: &Path, keep: Option<&Path>, only: Option<&str>) -> Result<Outco
         let model = pipeline::compress(&config)?.compiled.model;
         let figures = build(&board, &model, &model.to_container()?, &folder.join("icebreaker"))?;
         outcome.rows.push(row(&board, LENET, &model, &figures, &digits)?);
+        outcome.notes.push("iCEBreaker: a logic cell is a LUT and a flip-flop, and counts as both".into());
         let needed = board.description.clock.mhz;
         outcome.checks.push(Check::new("iCEBreaker: MHz after routing", figures.fmax_mhz, 1, Bar::AtLeast(needed)));
     }
