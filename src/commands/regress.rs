@@ -60,7 +60,7 @@ pub struct RegressArgs {
     #[arg(long)]
     plan: bool,
     /// Run one configuration, as failures leave it
-    #[arg(long, value_name = "TOML", conflicts_with_all = ["config", "runs", "time", "filter", "list", "plan"])]
+    #[arg(long, value_name = "TOML", conflicts_with_all = ["config", "seed", "runs", "time", "shrink", "jobs", "filter", "output", "list", "plan"])]
     replay: Option<PathBuf>,
     /// With --replay: write a waveform
     #[arg(long, value_name = "VCD", requires = "replay")]
@@ -103,7 +103,7 @@ mod running {
     use crate::regress::coverage::{Counts, Reached};
     use crate::regress::engine::Engine;
     use crate::regress::merge::merge;
-    use crate::regress::plan::{Plan, Settings};
+    use crate::regress::plan::{quoted, Given, Plan, Settings};
     use crate::regress::regression::{Regression, Told};
     use crate::regress::report::{Summary, Verdict};
     use crate::regress::{bins::Bins, named};
@@ -128,15 +128,15 @@ mod running {
         if let Some(RegressCommand::Merge { folders, output }) = &args.command {
             return merged(folders, output);
         }
-        if let Some(folder) = &args.verilog {
-            if !folder.is_dir() {
-                bail!("{}: found no folder, expected one with Verilog modules", folder.display());
-            }
-        }
+        let given = args.verilog.as_deref().map(Given::of).transpose()?;
         if let Some(path) = &args.replay {
             return replay(args, path);
         }
-        let settings = settings(args)?;
+        // clap asks for --replay only where nothing that excludes it is there
+        if let Some(trace) = &args.trace {
+            bail!("found --trace {} without --replay, expected a configuration to run", trace.display());
+        }
+        let settings = Settings { verilog: given, ..settings(args)? };
         if args.list {
             settings.plan()?.configurations.iter().try_for_each(|c| term::line(c.label()))?;
             return Ok(ExitCode::SUCCESS);
@@ -170,6 +170,11 @@ mod running {
     }
 
     fn settings(args: &RegressArgs) -> Result<Settings> {
+        let accelerators_from = match (&args.config, args.named) {
+            (Some(path), _) => Some(format!("-c {}", quoted(&path.display().to_string()))),
+            (None, Some(size)) => Some(format!("--named {}", size.text())),
+            (None, None) => None,
+        };
         let accelerators = match (&args.config, args.named) {
             (Some(path), _) => vec![accelerator(path)?],
             (None, Some(size)) => {
@@ -184,8 +189,6 @@ mod running {
             (None, Some(_)) => AT_ONCE,
             (None, None) => RUNS,
         };
-        let mut faults: Vec<String> = args.fault.iter().map(|fault| fault.text()).collect();
-        faults.extend(args.verilog.iter().map(|folder| format!("verilog {}", folder.display())));
         if args.coverage && accelerators.is_empty() {
             bail!("found --coverage without an accelerator, expected -c or --named beside it: the lines of drawn ones are not the same");
         }
@@ -194,8 +197,9 @@ mod running {
             coverage: args.coverage,
             filter: args.filter.clone(),
             shard: args.shard,
-            fault: (!faults.is_empty()).then(|| faults.join(", ")),
+            fault: args.fault.map(|fault| fault.text()),
             accelerators,
+            accelerators_from,
             ..Settings::drawn(args.seed, runs)
         })
     }
@@ -288,6 +292,7 @@ mod running {
         }
         let runs = term::count(summary.runs(), "run");
         let verdict = match summary.verdict() {
+            Verdict::Passed if summary.runs() == 0 => "nothing to run in this shard".to_string(),
             Verdict::Passed => format!("equal to golden model and cycle model: all of {runs}"),
             Verdict::Incomplete => format!("equal to golden model and cycle model: {runs}, of what is done"),
             Verdict::Failed => format!("FAILED: {} of {runs}", grouped(summary.failures.len())),

@@ -18,6 +18,8 @@ use rand_chacha::ChaCha8Rng;
 
 /// Runs of a configuration: the first network, another one, and the first again.
 pub const RUNS: usize = 3;
+/// An even configuration is an EIE, an odd one an ESE.
+pub const DATAPATHS: usize = 2;
 /// Number of the stream of random numbers that decides about visits of the host.
 const VISIT: u32 = 1 << 19;
 /// Draws that may not fit their accelerator until it is given up.
@@ -51,7 +53,7 @@ impl Draw<'_> {
 }
 
 fn drawn(rng: &mut ChaCha8Rng, index: usize, fixed: Option<&Arch>, attempt: usize) -> Result<Configuration> {
-    let ese = fixed.map_or(index % 2 == 1, |arch| arch.ese.is_some());
+    let ese = fixed.map_or(index % DATAPATHS == 1, |arch| arch.ese.is_some());
     let mut arch = match fixed {
         Some(arch) => arch.clone(),
         None => accelerator(rng, ese, index % 4 == 2),

@@ -2,6 +2,7 @@
 
 use super::configuration::Configuration;
 use super::engine::{Engine, Finding};
+use super::plan::quoted;
 use super::shrink::{shrink, Limits, Shrunk};
 use crate::staged::Staged;
 use anyhow::Result;
@@ -39,9 +40,12 @@ pub fn leave(engine: &Engine, c: &Configuration, run: usize, finding: &Finding, 
         Some(_) => (", on the Verilog in this folder. Without --verilog it is generated anew", format!(" --verilog {VERILOG}")),
         None => ("", String::new()),
     };
+    let own = std::env::current_exe().map(|path| quoted(&path.display().to_string())).unwrap_or("lacuna".into());
     let script = format!(
-        "#!/bin/sh\n# Runs {CONFIGURATION} again{comment}.\n\
-         cd \"$(dirname \"$0\")\" || exit 2\nexec \"${{LACUNA:-lacuna}}\" regress --replay {CONFIGURATION}{from}{fault} \"$@\"\n"
+        "#!/bin/sh\n# Runs {CONFIGURATION} again{comment}.\n# LACUNA is the program; else `lacuna` on PATH, or the one that wrote this.\n\
+         lacuna=${{LACUNA:-lacuna}}\ncase $lacuna in\n    /*) ;;\n    */*) lacuna=$PWD/$lacuna ;;\n    \
+         *) command -v \"$lacuna\" >/dev/null || lacuna={own} ;;\nesac\n\
+         cd \"$(dirname \"$0\")\" || exit 2\nexec \"$lacuna\" regress --replay {CONFIGURATION}{from}{fault} \"$@\"\n"
     );
     staged.write(RUN, &script)?;
     executable(&staged.path().join(RUN))?;

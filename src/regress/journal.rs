@@ -5,7 +5,7 @@ use super::engine::{Finding, Times};
 use anyhow::{bail, Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -78,6 +78,10 @@ impl Journal {
         let path = folder.join(FILE);
         let at = || path.display().to_string();
         let mut file = OpenOptions::new().create(true).read(true).append(true).open(&path).with_context(at)?;
+        // it ends with the process; a file system that has no locks has none to be refused by
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            bail!("{}: another `lacuna regress` is running in this folder", folder.display());
+        }
         let mut text = String::new();
         file.read_to_string(&mut text).with_context(at)?;
         let whole = whole_lines(&text);

@@ -32,9 +32,9 @@ pub fn merge(folders: &[PathBuf]) -> Result<Merged> {
             Some((other, settings, shards)) if !settings.same(&whole) || *shards != of => bail!(
                 "{} holds a shard of the regression {} in {shards} shards, {} one of {} in {of}",
                 other.display(),
-                settings.flags(),
+                settings.text(),
                 folder.display(),
-                whole.flags()
+                whole.text()
             ),
             Some(_) => {}
         }

@@ -2,11 +2,12 @@
 //! it there and goes on; another one is refused.
 
 use super::configuration::Configuration;
-use super::draw::{Draw, RUNS};
+use super::draw::{Draw, DATAPATHS, RUNS};
 use anyhow::{bail, Context, Result};
 use lacuna_compress::files::write_whole;
 use lacuna_compress::spec::Arch;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -26,15 +27,66 @@ pub struct Settings {
     pub filter: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
-    /// What faults are put in, to show that they are found.
+    /// The fault that is put in, to show that it is found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// Modules that are not generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verilog: Option<Given>,
     /// Lines and bits of the Verilog are counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub coverage: bool,
     /// Given accelerators; none are drawn.
     #[serde(default)]
     pub accelerators: Vec<Arch>,
+    /// The flag that gave them, for who reads; the accelerators decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerators_from: Option<String>,
+}
+
+/// Modules in a folder. The same ones are the same wherever they lie.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Given {
+    pub folder: String,
+    /// Of names and contents.
+    pub sha256: String,
+}
+
+impl PartialEq for Given {
+    fn eq(&self, other: &Given) -> bool {
+        self.sha256 == other.sha256
+    }
+}
+
+impl Given {
+    /// What a folder holds. One without Verilog is an error.
+    pub fn of(folder: &Path) -> Result<Given> {
+        let at = || folder.display().to_string();
+        if !folder.is_dir() {
+            bail!("{}: found no folder, expected one with Verilog modules", at());
+        }
+        let mut modules = vec![];
+        for entry in std::fs::read_dir(folder).with_context(at)? {
+            let path = entry.with_context(at)?.path();
+            if path.extension().is_some_and(|extension| extension == "v") {
+                modules.push(path);
+            }
+        }
+        if modules.is_empty() {
+            bail!("{}: found no Verilog, expected modules as NAME.v", at());
+        }
+        modules.sort();
+        let mut hash = Sha256::new();
+        for path in modules {
+            let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            hash.update(format!("{name}\n{}\n", text.len()));
+            hash.update(text);
+        }
+        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Given { folder: at(), sha256 })
+    }
 }
 
 /// Part `number` of `of`, from 1 on.
@@ -84,27 +136,51 @@ impl Settings {
             shard: None,
             fault: None,
             coverage: false,
+            verilog: None,
             accelerators: vec![],
+            accelerators_from: None,
         }
     }
 
-    /// In the words of the command's flags.
+    /// As flags of the command, which draw the same.
     pub fn flags(&self) -> String {
-        let mut words = vec![format!("--seed {}", self.seed), format!("--runs {}", self.runs)];
-        words.extend(self.filter.iter().map(|filter| format!("--filter {filter}")));
+        let mut words: Vec<String> = self.accelerators_from.clone().into_iter().collect();
+        words.extend([format!("--seed {}", self.seed), format!("--runs {}", self.runs)]);
+        words.extend(self.filter.iter().map(|filter| format!("--filter {}", quoted(filter))));
         words.extend(self.shard.iter().map(|shard| format!("--shard {shard}")));
         words.extend(self.fault.iter().map(|fault| format!("--fault {fault}")));
+        words.extend(self.verilog.iter().map(|given| format!("--verilog {}", quoted(&given.folder))));
         words.extend(self.coverage.then(|| "--coverage".to_string()));
-        let hashes: Vec<String> = self.accelerators.iter().map(|arch| format!("{:016x}", arch.hash())).collect();
-        words.extend((!hashes.is_empty()).then(|| format!("for accelerator {}", hashes.join(", "))));
-        words.push(format!("by version {}", self.version));
         words.join(" ")
     }
 
-    /// Whether both are of the same regression: how far an open one is planned makes none another.
+    /// The flags, and what else makes another regression of it.
+    pub fn text(&self) -> String {
+        format!("{} ({})", self.flags(), self.contents())
+    }
+
+    /// What the flags do not say: contents of files, and of the program.
+    pub fn contents(&self) -> String {
+        let mut words: Vec<String> = self.accelerators.iter().map(|arch| format!("accelerator {:016x}", arch.hash())).collect();
+        words.extend(self.verilog.iter().map(|given| format!("Verilog {}", &given.sha256[..given.sha256.len().min(16)])));
+        words.push(format!("version {}", self.version));
+        words.join(", ")
+    }
+
+    /// Whether both are of the same regression: how far an open one is planned makes none another, nor where a file lies.
     pub fn same(&self, other: &Settings) -> bool {
         let runs = if self.open && other.open { other.runs } else { self.runs };
-        Settings { runs, ..self.clone() } == *other
+        Settings { runs, accelerators_from: other.accelerators_from.clone(), ..self.clone() } == *other
+    }
+
+    /// Whether a configuration belongs to the shard. Of each kind of accelerator every shard gets as many, but for one.
+    fn is_mine(&self, index: usize) -> bool {
+        let kinds = if self.accelerators.is_empty() { DATAPATHS } else { self.accelerators.len() };
+        self.shard.is_none_or(|shard| {
+            let dealt = index / kinds % shard.of;
+            // the odd ones out of one kind go to the shards that have none of the other's
+            shard.number == if index % kinds % 2 == 0 { dealt + 1 } else { shard.of - dealt }
+        })
     }
 
     /// The configurations from number `from` on.
@@ -112,7 +188,7 @@ impl Settings {
         let draw = Draw { seed: self.seed, accelerators: &self.accelerators };
         let mut configurations = vec![];
         for index in from..self.runs.div_ceil(RUNS) {
-            if self.shard.is_some_and(|shard| index % shard.of != shard.number - 1) {
+            if !self.is_mine(index) {
                 continue;
             }
             let configuration = draw.configuration(index)?;
@@ -123,18 +199,25 @@ impl Settings {
         Ok(configurations)
     }
 
-    /// Draws every configuration of these settings.
+    /// Draws every configuration of these settings. A shard may have none, all of them together may not.
     pub fn plan(&self) -> Result<Plan> {
         let configurations = self.draw(0)?;
-        if configurations.is_empty() {
-            let nothing = "no configuration is left to run";
-            match (&self.filter, self.shard) {
-                (Some(filter), _) => bail!("{nothing}: found none with `{filter}` in its label; `--list` shows the labels"),
-                (_, Some(shard)) => bail!("{nothing}: shard {shard} of {} configurations is empty", self.runs.div_ceil(RUNS)),
-                _ => bail!("{nothing}"),
+        if let Some(filter) = self.filter.as_ref().filter(|_| configurations.is_empty()) {
+            if self.shard.is_none() || (Settings { shard: None, ..self.clone() }).draw(0)?.is_empty() {
+                bail!("no configuration is left to run: found none with `{filter}` in its label; `--list` shows the labels");
             }
         }
         Ok(Plan { settings: self.clone(), configurations })
+    }
+}
+
+/// For a shell.
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_string()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 
@@ -152,7 +235,7 @@ impl Plan {
         if path.exists() {
             let plan = Plan::read(folder)?;
             if !plan.settings.same(settings) {
-                let (found, expected) = (plan.settings.flags(), settings.flags());
+                let (found, expected) = (plan.settings.text(), settings.text());
                 bail!("{} holds the regression {found}, this one is {expected}: give another folder with -o", path.display());
             }
             return Ok(plan);
@@ -184,5 +267,33 @@ impl Plan {
     /// Runs of all configurations.
     pub fn runs(&self) -> usize {
         self.configurations.iter().map(|c| c.runs.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_configuration_is_in_one_shard_and_every_shard_has_both_datapaths() {
+        for of in 1..=6 {
+            let shards: Vec<Settings> =
+                (1..=of).map(|number| Settings { shard: Some(Shard { number, of }), ..Settings::drawn(1, 30) }).collect();
+            assert!((0..60).all(|index| shards.iter().filter(|s| s.is_mine(index)).count() == 1), "{of}");
+            for shard in &shards {
+                let of_kind = |kind| (0..60).filter(|index| index % 2 == kind && shard.is_mine(*index)).count();
+                assert!((of_kind(0) + of_kind(1)).abs_diff(60 / of) <= 1 && of_kind(0).abs_diff(of_kind(1)) <= 1, "{of}");
+            }
+        }
+    }
+
+    #[test]
+    fn flags_are_those_of_a_shell() {
+        let mut settings = Settings { filter: Some("pes=2 fifo=2".into()), ..Settings::drawn(7, 3) };
+        assert_eq!(settings.flags(), "--seed 7 --runs 3 --filter 'pes=2 fifo=2'");
+        settings.filter = Some("it's".into());
+        assert_eq!(settings.flags(), "--seed 7 --runs 3 --filter 'it'\\''s'");
+        settings.filter = Some("conv".into());
+        assert_eq!(settings.flags(), "--seed 7 --runs 3 --filter conv");
     }
 }

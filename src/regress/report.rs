@@ -110,6 +110,9 @@ impl Summary {
                 coverage.entry(point).or_default().insert(bin, bins.0.get(&key).copied().unwrap_or(0));
             }
         }
+        if plan.settings.open && records.0.is_empty() {
+            missing.push("the time did not allow a single run".into());
+        }
         let passed = failures.is_empty() && missing.is_empty();
         Summary { settings: plan.settings.clone(), passed, missing, datapaths, failures, coverage, verilog: vec![], bins, reachable }
     }

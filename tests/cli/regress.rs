@@ -3,6 +3,7 @@
 use super::project::{Project, Ran};
 use serde_json::Value;
 use std::path::Path;
+use std::process::Stdio;
 
 /// Small enough to be built in a few seconds.
 const SMALL: &str = r#"
@@ -73,7 +74,14 @@ fn a_kill_loses_no_finished_run_and_the_same_command_goes_on() {
     assert_eq!(now.len(), 8, "nothing is there twice: {now:?}");
     // another command does not go on here
     let other = ["regress", "-c", "small.toml", "--runs", "6", "--seed", "2", "-o", "out"];
-    p.refuses(&other, &["out/plan.json holds the regression --seed 1 --runs 6", "this one is --seed 2 --runs 6", "another folder with -o"]);
+    p.refuses(
+        &other,
+        &[
+            "out/plan.json holds the regression -c small.toml --seed 1 --runs 6",
+            "this one is -c small.toml --seed 2 --runs 6",
+            "another folder with -o",
+        ],
+    );
     p.write("out/results.jsonl", "nonsense\n");
     p.refuses(&command, &["out/results.jsonl, line 1: expected a result of `lacuna regress`"]);
 }
@@ -98,6 +106,17 @@ fn shards_are_merged_without_loss_and_missing_ones_are_named() {
     p.write("b/results.jsonl", lines(&p, "b")[..last].join("\n") + "\n");
     let told = failed(p.run(&["regress", "merge", "a", "b", "-o", "open"]));
     assert!(told.contains("shard 2/2 in b: 1 of 1 configurations are not done"), "{told}");
+    // a shard may have nothing to do, and is one of them all the same
+    for number in ["1/2", "2/2"] {
+        let told = p.run(&["regress", "-c", "small.toml", "--runs", "3", "--shard", number, "-o", &number[..1]]).did_it();
+        assert!(told.contains("nothing to run in this shard") == (number == "2/2"), "{told}");
+    }
+    assert!(p.run(&["regress", "merge", "1", "2", "-o", "few"]).did_it().contains("all of 3 runs"));
+    p.run(&["regress", "--runs", "30", "--filter", "conv", "--shard", "1/4", "-o", "conv", "--plan"]).did_it();
+    p.refuses(
+        &["regress", "--runs", "30", "--filter", "no such word", "--shard", "1/4", "-o", "word"],
+        &["found none with `no such word`"],
+    );
     p.refuses(&["regress", "--shard", "3/2"], &["found `3/2`, expected k/n with k from 1 to n"]);
 }
 
@@ -117,9 +136,17 @@ fn failure(p: &Project, folder: &str, kind: &str, words: &[&str]) -> String {
         assert!(!p.read(&format!("{kept}/{name}")).is_empty(), "{name}");
     }
     let script = p.path(&format!("{kept}/run.sh"));
-    let again = super::project::ran(std::process::Command::new(script).env("LACUNA", env!("CARGO_BIN_EXE_lacuna")));
-    let said = failed(again);
-    assert!(said.contains(text.lines().next().unwrap()), "{said} {text}");
+    // by the program of LACUNA, from where that is said, or without it by the one that wrote the script
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lacuna"), p.path(folder).join("program")).unwrap();
+    for program in [Some(env!("CARGO_BIN_EXE_lacuna")), Some("./program"), None] {
+        let mut command = std::process::Command::new(&script);
+        match program {
+            Some(program) => command.env("LACUNA", program),
+            None => command.env_remove("LACUNA"),
+        };
+        let said = failed(super::project::ran(command.current_dir(p.path(folder))));
+        assert!(said.contains(text.lines().next().unwrap()), "{program:?}: {said} {text}");
+    }
     kept
 }
 
@@ -144,9 +171,13 @@ fn a_broken_module_is_found_shrunk_and_said() {
     p.write("no/arithm.v", whole.replace("assign sum = operand_6 + base;", "assign sum = operand_6 +;"));
     failed(p.run(&["regress", "-c", "small.toml", "--runs", "3", "--verilog", "no", "--shrink", "0s", "-o", "none"]));
     failure(&p, "none", "build", &["syntax error", "not made smaller"]);
-    std::fs::create_dir(p.path("empty")).unwrap();
-    let told = failed(p.run(&["regress", "-c", "small.toml", "--runs", "3", "--verilog", "empty", "--shrink", "0s", "-o", "nothing"]));
-    assert!(told.contains("empty: found none of the modules of this accelerator, expected one of "), "{told}");
+    std::fs::create_dir(p.path("other")).unwrap();
+    p.write("other/else.v", "module else; endmodule");
+    let told = failed(p.run(&["regress", "-c", "small.toml", "--runs", "3", "--verilog", "other", "--shrink", "0s", "-o", "nothing"]));
+    assert!(told.contains("other: found none of the modules of this accelerator, expected one of "), "{told}");
+    // what was found of other Verilog says nothing of this one
+    p.write("broken/arithm.v", &whole);
+    p.refuses(&command, &["holds the regression -c small.toml --seed 6 --runs 3 --verilog broken (", "Verilog ", "give another folder"]);
     // with the module as it is generated, the same configuration passes
     p.run(&["regress", "--replay", Path::new(&kept).join("configuration.toml").to_str().unwrap()]).did_it();
 }
@@ -166,6 +197,24 @@ fn a_time_ends_a_regression_and_the_same_command_goes_on() {
     };
     let first = runs("4s");
     assert!(runs("4s") > first);
+    let told = failed(p.run(&["regress", "-c", "small.toml", "--time", "0s", "-o", "none"]));
+    assert!(told.contains("the time did not allow a single run") && json(&p, "none/results.json")["passed"] == false, "{told}");
+}
+
+#[test]
+fn a_folder_is_one_regressions_at_a_time() {
+    let p = Project::new();
+    p.write("small.toml", SMALL);
+    let command = ["regress", "-c", "small.toml", "--time", "1m", "-o", "out"];
+    let mut running = p.command(&command).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !p.path("out/results.jsonl").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let second = p.run(&command);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert!(second.code == Some(2) && second.stderr.contains("another `lacuna regress` is running in this folder"), "{second:?}");
+    p.run(&["regress", "-c", "small.toml", "--time", "1s", "-o", "out"]).did_it();
 }
 
 #[test]
@@ -191,6 +240,10 @@ fn what_cannot_be_run_is_refused_before_anything_is_written() {
     p.refuses(&["regress", "--verilog", "nowhere"], &["nowhere: found no folder, expected one with Verilog modules"]);
     p.refuses(&["regress", "--replay", "net.toml"], &["net.toml: found no configuration"]);
     p.refuses(&["regress", "--trace", "a.vcd"], &["--replay"]);
+    p.refuses(&["regress", "--trace", "a.vcd", "--runs", "3"], &["found --trace a.vcd without --replay"]);
+    p.refuses(&["regress", "--replay", "net.toml", "--seed", "3"], &["'--replay <TOML>' cannot be used with '--seed <S>'"]);
+    std::fs::create_dir(p.path("empty")).unwrap();
+    p.refuses(&["regress", "--verilog", "empty"], &["empty: found no Verilog, expected modules as NAME.v"]);
     p.refuses(&["regress", "merge", "-o", "out"], &["<DIR>..."]);
     let listed = p.run(&["regress", "--list", "--runs", "12"]).did_it();
     assert_eq!(listed.lines().count(), 4, "{listed}");

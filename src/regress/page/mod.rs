@@ -80,7 +80,7 @@ fn head(summary: &Summary) -> Markup {
             (sentence)
             @for missing in &summary.missing { div { (missing) } }
         }
-        p .settings { "lacuna regress " (summary.settings.flags()) }
+        p .settings { code { "lacuna regress " (summary.settings.flags()) } " (" (summary.settings.contents()) ")" }
     }
 }
 
