@@ -188,7 +188,11 @@ impl Board {
         if let Some(port) = pins.keys().find(|p| !ports.contains(p)) {
             bail!("{DESCRIPTION}: pins.{port} is no port of {}", self.description.files.top);
         }
+        let mut taken = BTreeMap::new();
         for (port, pin) in pins {
+            if let Some(other) = taken.insert(pin, port) {
+                bail!("{DESCRIPTION}: pins.{other} and pins.{port} are both {pin}");
+            }
             match constrained.get(port) {
                 Some(found) if found == pin => {}
                 Some(found) => bail!("{file}: {port} is at pin {found}, expected {pin} ({DESCRIPTION})"),
@@ -323,6 +327,7 @@ mod tests {
             ("ulx3s.lpf", "LOCATE COMP \"led\"", "# \"led\"", "port led is not constrained"),
             ("ulx3s.lpf", "LOCATE COMP \"led\"", "LOCATE COMP \"lamp\"", "port led is not constrained"),
             ("top.v", "input wire clock,", "input wire clock,\n    input wire button,", "port button has no pin"),
+            ("board.toml", "uart_tx = \"L4\"", "uart_tx = \"M1\"", "pins.uart_rx and pins.uart_tx are both M1"),
             ("board.toml", "led = \"B2\"", "led = \"B2\"\nlamp = \"C2\"", "pins.lamp is no port"),
         ] {
             let folder = tempfile::tempdir().unwrap();

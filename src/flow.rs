@@ -85,12 +85,26 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
     }
     let manifest = format!("{:#}\n", manifest(staged.path(), board, arch, mhz)?);
     staged.write(MANIFEST, &manifest)?;
-    if std::fs::read_to_string(folder.join(MANIFEST)).is_ok_and(|before| before != manifest) {
+    if let Some(before) = std::fs::read_to_string(folder.join(MANIFEST)).ok().filter(|before| *before != manifest) {
         // they are of what was there before
         clear(folder)?;
+        forget(folder, staged.path(), &before)?;
     }
     staged.commit()?;
     Ok(design)
+}
+
+/// Takes away what an earlier build wrote, as its manifest says, and this one does not write.
+fn forget(folder: &Path, new: &Path, manifest: &str) -> Result<()> {
+    let before: Value = serde_json::from_str(manifest).unwrap_or_default();
+    for name in before["sha256"].as_object().into_iter().flat_map(|files| files.keys()) {
+        let path = folder.join(name);
+        // a name, and no way to somewhere else
+        if path.parent() == Some(folder) && path.is_file() && !new.join(name).exists() {
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// What was written, each file with its SHA-256.

@@ -51,6 +51,9 @@ mod simulated {
     use serialport::{SerialPort, TTYPort};
     use std::path::{Path, PathBuf};
     use std::process::ExitCode;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::Arc;
+    use std::time::Duration;
 
     pub fn run(args: &BoardSimArgs) -> Result<ExitCode> {
         verilate::verilator_version()?;
@@ -63,13 +66,27 @@ mod simulated {
         let spinner = term::spinner("building the board's model");
         let mut line = SimulatedLine::new(&library(&design, &options)?, divider, &options)?;
         spinner.finish_and_clear();
+        // so that the link goes too: its name may be given to another terminal
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = stopped.clone();
+        ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed)).context("signals cannot be caught")?;
         // the other end stays open here, so that a program that goes away does not end the line
         let (mut port, other) = TTYPort::pair().context("no pseudo-terminal is to be had")?;
         let name = other.name().context("the pseudo-terminal has no name")?;
         let _link = args.link.as_deref().map(|path| Link::new(path, &name)).transpose()?;
-        term::note(format!("{}: {} PEs, {divider} cycles a bit; stop with Ctrl-C", board.description.title, model.arch().pes));
+        term::note(format!(
+            "{}: {}, {divider} cycles a bit; stop with Ctrl-C",
+            board.description.title,
+            term::count(model.arch().pes, "PE")
+        ));
         term::line(&name)?;
-        serve(&mut line, &mut port, || false)?;
+        if let Err(error) = serve(&mut line, &mut port, || stopped.load(Ordering::Relaxed)) {
+            // a signal also interrupts what is being read, perhaps before its handler has run
+            std::thread::sleep(Duration::from_millis(100));
+            if !stopped.load(Ordering::Relaxed) {
+                return Err(error.into());
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 

@@ -46,9 +46,9 @@ pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     let design = flow::write(&args.output, &board, &arch, model.as_ref().map(|(m, bytes)| (m, bytes.as_slice())), &settings)?;
     let folder = args.output.display();
     term::note(format!(
-        "wrote {folder}: accelerator {:016x}, {} PEs, {} modules for {}",
+        "wrote {folder}: accelerator {:016x}, {}, {} modules for {}",
         arch.hash(),
-        arch.pes,
+        term::count(arch.pes, "PE"),
         design.modules.len(),
         board.description.title
     ));

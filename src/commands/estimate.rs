@@ -12,12 +12,12 @@ use std::process::ExitCode;
 
 /// Estimate LUTs, flip-flops, block RAM and multipliers before synthesis, and say whether a board has as many
 ///
-/// As Yosys counts them; place and route adds a little. Cycles are exact. LUTs and flip-flops of an iCE40 are counted as an
+/// As Yosys counts them; on an ECP5 place and route adds up to a quarter to the LUTs. Cycles are exact. LUTs and flip-flops of an iCE40 are counted as an
 /// ECP5's, how far they are off is unknown, and place and route adds much, as they share logic cells. 7-series and UltraScale
 /// devices count as UltraScale+.
 ///
-/// A board fits if it has enough even after the largest error, may not fit if the error decides, and is too small if it lacks
-/// something even after the largest error.
+/// A board fits if it has enough even after the largest error and with what place and route adds, may not fit if these decide,
+/// and is too small if it lacks something even after the largest error. What fits may still not be routed.
 #[derive(clap::Args)]
 pub struct EstimateArgs {
     #[command(flatten)]

@@ -6,6 +6,8 @@ use lacuna_compress::files::{read_any_container, read_container, write_container
 use lacuna_compress::spec::arch::FORMAT_VERSION;
 use lacuna_compress::spec::registers::{ARCH_HASH_HIGH, ARCH_HASH_LOW, ID, ID_VALUE, PES, VERSION};
 use nix::fcntl::{fcntl, FcntlArg, FdFlag};
+use nix::sys::signal::{kill, Signal};
+use nix::unistd::Pid;
 use serialport::{SerialPort, TTYPort};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
@@ -217,6 +219,17 @@ fn a_load_that_was_killed_or_lost_its_line_goes_on() {
         assert!(pulled.did_it().contains("ready, net.lacuna loaded"));
         p.run(&run).did_it();
     }
+}
+
+#[test]
+fn the_link_to_a_board_goes_with_it() {
+    let p = Project::compressed();
+    let (mut board, port) = Simulated::new(&p, "net.lacuna");
+    assert_eq!(std::fs::read_link(p.path("board")).unwrap().to_str(), Some(port.as_str()));
+    let pid = Pid::from_raw(board.0.id().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(board.0.wait().unwrap().code(), Some(0));
+    assert!(!p.path("board").is_symlink());
 }
 
 #[test]

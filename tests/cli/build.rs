@@ -39,6 +39,15 @@ fn a_plan_is_complete_and_always_the_same() {
     }
     p.run(&["build", "--board", "ulx3s", "--container", "net.lacuna", "-o", "again", "--plan"]).did_it();
     assert_eq!(p.read("again/manifest.json"), p.read("ulx3s/manifest.json"));
+    // of a larger accelerator nothing stays, of what the user put there everything
+    let net = String::from_utf8(p.read("net.toml")).unwrap();
+    p.write("more.toml", net.replacen("pes = 2", "pes = 3", 1));
+    p.write("again/notes.txt", "mine");
+    p.run(&["build", "--board", "ulx3s", "-c", "more.toml", "-o", "again", "--plan"]).did_it();
+    assert!(p.path("again/pe2_bias.mem").exists());
+    p.run(&["build", "--board", "ulx3s", "--container", "net.lacuna", "-o", "again", "--plan"]).did_it();
+    assert!(!p.path("again/pe2_bias.mem").exists() && p.path("again/notes.txt").exists());
+    assert_eq!(p.read("again/manifest.json"), p.read("ulx3s/manifest.json"));
 }
 
 /// Every one of `commands` is there, and none before what comes before it.
