@@ -68,8 +68,14 @@ pub struct SinglePort {
 impl Memory {
     /// Whether the entries of all PEs, and nothing else, lie in the memories with a single port.
     pub fn entries_apart(&self, arch: &Arch) -> bool {
-        let needed = |of: &SinglePort| arch.pes * arch.spmat_depth.div_ceil(of.words) * arch.word_bits().div_ceil(of.width);
-        self.single_port.as_ref().is_some_and(|of| needed(of) <= of.blocks)
+        self.apart(arch).is_some()
+    }
+
+    /// Memories with a single port that the entries take, and those that there are. None if they lie in block RAM.
+    pub fn apart(&self, arch: &Arch) -> Option<[usize; 2]> {
+        let of = self.single_port.as_ref()?;
+        let needed = arch.pes * arch.spmat_depth.div_ceil(of.words) * arch.word_bits().div_ceil(of.width);
+        (needed <= of.blocks).then_some([needed, of.blocks])
     }
 }
 

@@ -41,7 +41,7 @@ pub fn run(args: &EstimateArgs) -> Result<ExitCode> {
 
 fn on_board(board: &Board, arch: &Arch, title: &str, cycles: Option<String>) -> Result<()> {
     let found = OnBoard::new(board, arch)?;
-    let rows: Vec<_> = Area::NAMES
+    let mut rows: Vec<_> = Area::NAMES
         .into_iter()
         .enumerate()
         .map(|(i, name)| {
@@ -50,6 +50,10 @@ fn on_board(board: &Board, arch: &Arch, title: &str, cycles: Option<String>) -> 
             vec![name.to_string(), number(used), number(available), term::percent(used / available), error]
         })
         .collect();
+    if let Some([used, available]) = board.description.memory.apart(arch) {
+        let share = term::percent(used as f64 / available as f64);
+        rows.push(vec!["single port, for the entries".into(), grouped(used), grouped(available), share, "0 %".into()]);
+    }
     let title = format!("{title}, on {}", board.description.title);
     term::table(&title, &["resource", "estimate", "available", "share", "error at most"], &rows)?;
     memories(&found.estimate)?;

@@ -249,6 +249,9 @@ fn the_network_of_the_small_board_fits_it() {
     assert!(synthesis.contains("setattr -unset ram_style m:* a:ram_style=distributed %i\n"));
     // words of four entries of 12 bits: three of the four memories of 16
     assert!(synthesis.contains("setattr -set ram_style \"huge\" *single_port*/m:*\nsynth_ice40 -dsp -spram "), "{synthesis}");
+    let estimate = p.run(&["estimate", "--board", "icebreaker", "--container", "digits.lacuna"]).did_it();
+    let apart = estimate.lines().find(|line| line.contains("single port, for the entries")).expect(&estimate);
+    assert!(apart.contains(" 3 ") && apart.contains(" 4 ") && apart.contains("75.00 %"), "{apart}");
     let large = ["build", "--board", "icebreaker", "--container", &bundled("lenet300100.lacuna"), "-o", "none", "--plan"];
     p.refuses(&large, &["8 PEs on 1BitSquared iCEBreaker", "block RAMs, expected at most 30; spmat takes most", "no number of PEs"]);
 }
