@@ -179,7 +179,7 @@ impl Settings {
         self.shard.is_none_or(|shard| {
             let dealt = index / kinds % shard.of;
             // the odd ones out of one kind go to the shards that have none of the other's
-            shard.number == if index % kinds % 2 == 0 { dealt + 1 } else { shard.of - dealt }
+            shard.number == if (index % kinds).is_multiple_of(2) { dealt + 1 } else { shard.of - dealt }
         })
     }
 
