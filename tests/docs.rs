@@ -8,6 +8,7 @@ use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
 use lacuna_compress::spec::layout::pointer_place;
 use lacuna_compress::spec::registers::{errors, Access, REGISTERS, STREAM_REGISTERS, WINDOW, WIRE_REGISTERS};
 use lacuna_compress::spec::{Arch, LayerRecord, MemoryKind, Op, WeightForm, Words};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -459,4 +460,96 @@ fn hand_written_verilog_is_in_prim() {
     for (path, text) in code("hdl/src").into_iter().filter(|(path, _)| !path.starts_with("hdl/src/verilog")) {
         assert!(!text.contains("endmodule"), "{}: a module as text", path.display());
     }
+}
+
+/// `1,234`.
+fn grouped(number: &Value) -> String {
+    let digits = number.to_string();
+    let (whole, fraction) = digits.split_once('.').map_or((digits.as_str(), None), |(whole, fraction)| (whole, Some(fraction)));
+    let places = whole.len();
+    let mut text = String::new();
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (places - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    fraction.filter(|f| f.trim_matches('0') != "").map_or(text.clone(), |fraction| format!("{text}.{fraction}"))
+}
+
+#[test]
+fn figures_of_the_readme_are_those_of_the_results() {
+    let readme = read("README.md");
+    let results = |name: &str| -> Value { serde_json::from_str(&read(format!("docs/results/{name}.json"))).unwrap() };
+    let rows = |name: &str| results(name)["rows"].as_array().unwrap().clone();
+    let said = |start: &str, figures: &[String]| {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| {start}"))).unwrap_or_else(|| panic!("no row `{start}`"));
+        let missing: Vec<_> = figures.iter().filter(|figure| !row.contains(*figure)).collect();
+        assert!(missing.is_empty(), "{missing:?} in {row}");
+    };
+    let sum = |rows: &[Value], key: &str| -> Value { rows.iter().map(|row| row[key].as_u64().unwrap()).sum::<u64>().into() };
+
+    let board = rows("board");
+    let area = |row: &Value| {
+        [("lut", "LUT"), ("ff", "FF"), ("bram", "BRAM"), ("dsp", "DSP")].map(|(key, unit)| format!("{} {unit}", grouped(&row[key])))
+    };
+    let mhz = |row: &Value| format!("{:.1} MHz", row["fmax_mhz"].as_f64().unwrap());
+    said("ULX3S, sparse LeNet-300-100 on 8 PEs", &[&area(&board[0])[..], &[mhz(&board[0])]].concat());
+    said(&format!("the same on {} PEs", board[1]["pes"]), &[&area(&board[1])[..], &[mhz(&board[1])]].concat());
+    said("iCEBreaker", &[&area(&board[2])[2..], &[mhz(&board[2]), format!("{} of 5,280 logic cells", grouped(&board[2]["lut"]))]].concat());
+    let per_pe = |key: &str| board[3][key].as_f64().unwrap() / board[3]["pes"].as_f64().unwrap();
+    said("Alex-7 on 64 PEs", &[format!("{:.0} LUT", per_pe("lut")), format!("{:.0} DSP", per_pe("dsp"))]);
+    let fit = &rows("fit")[0];
+    said("4 PEs on an ECP5-85", &[&area(fit)[..], &[mhz(fit)]].concat());
+    let measured = |name: &str, check: &str| -> f64 {
+        let found = results(name);
+        let check = found["checks"].as_array().unwrap().iter().find(|c| c["what"].as_str().unwrap().starts_with(check)).expect(check);
+        check["measured"].as_f64().unwrap()
+    };
+    let estimate = |what: &str| {
+        let [median, worst] = ["median", "worst"].map(|which| measured("estimate", &format!("{what}: {which}")));
+        format!("{median:.1} / {worst:.1} %")
+    };
+    let counted = measured("estimate", "cycles");
+    said(
+        "estimates before synthesis",
+        &[format!("LUT {}", estimate("lut")), format!("FF {}", estimate("ff")), format!("cycles of {counted} of {counted}")],
+    );
+
+    let wire = rows("wire");
+    let of = |dead: bool| wire.iter().filter(|row| (row["fault"] == "dead") == dead && row["fault"] != "none").cloned().collect::<Vec<_>>();
+    said("100 loads", &[format!("{} loaded and right", sum(&of(false), "loaded"))]);
+    said("20 loads", &[format!("{} refused", sum(&of(true), "refused"))]);
+    assert!(wire.iter().all(|row| row["wrong"] == 0));
+    let formal = ["properties proved", "witnesses found", "changed modules refuted"].map(|check| measured("formal", check));
+    said(
+        "properties of queues",
+        &[format!("{0} of {0} proved", formal[0]), format!("{0} of {0} witnesses", formal[1]), format!("{0} of {0} changed", formal[2])],
+    );
+    let regress = rows("regress");
+    let whole = [("configs", "drawn configurations"), ("runs", "runs"), ("cycles_compared", "cycles")];
+    said("1,000 drawn configurations", &whole.map(|(key, unit)| format!("{} {unit}", grouped(&sum(&regress, key)))));
+    assert!(regress.iter().all(|row| row["failures"] == 0 && row["cycle_mismatches"] == 0));
+    let faults = rows("faults");
+    said("faults outside the Verilog", &[format!("{} of {}", sum(&faults, "detected"), sum(&faults, "injected"))]);
+    let mutants = rows("mutants");
+    let [killed, equivalent, survived] = ["killed", "equivalent", "survived"].map(|key| grouped(&sum(&mutants, key)));
+    said(
+        &format!("{} mutants", grouped(&sum(&mutants, "mutants"))),
+        &[
+            format!("{killed} killed"),
+            format!("{equivalent} equivalent"),
+            format!("{survived} survive"),
+            format!("of {} modules", mutants.len()),
+        ],
+    );
+    said("files that are nearly right", &[format!("{} inputs", grouped(&sum(&rows("fuzz"), "inputs")))]);
+    let coverage = rows("coverage");
+    let range = |key: &str| {
+        let percents = || coverage.iter().map(|row| row[key].as_f64().unwrap());
+        format!("{:.2} to {:.2} %;", percents().fold(100.0, f64::min), percents().fold(0.0, f64::max))
+    };
+    said("lines and branches of the emitted Verilog", &[range("line_percent")]);
+    said("bits that change", &[range("toggle_percent")]);
+    said("own bins", &[coverage.iter().map(|row| format!("{} of {}", row["bins_hit"], row["bins"])).collect::<Vec<_>>().join(", ")]);
 }
