@@ -474,7 +474,7 @@ fn grouped(number: &Value) -> String {
         }
         text.push(digit);
     }
-    fraction.filter(|f| f.trim_matches('0') != "").map_or(text.clone(), |fraction| format!("{text}.{fraction}"))
+    fraction.filter(|f| !f.trim_matches('0').is_empty()).map_or(text.clone(), |fraction| format!("{text}.{fraction}"))
 }
 
 #[test]
