@@ -107,6 +107,11 @@ fn forget(folder: &Path, new: &Path, manifest: &str) -> Result<()> {
     Ok(())
 }
 
+/// A hash as manifests and plans have it.
+pub fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What was written, each file with its SHA-256.
 fn manifest(folder: &Path, board: &Board, arch: &Arch, mhz: f64) -> Result<Value> {
     let mut files = std::collections::BTreeMap::new();
@@ -114,8 +119,7 @@ fn manifest(folder: &Path, board: &Board, arch: &Arch, mhz: f64) -> Result<Value
         let path = entry.with_context(|| folder.display().to_string())?.path();
         let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-        files.insert(name, hash);
+        files.insert(name, hex(&Sha256::digest(&bytes)));
     }
     let d = &board.description;
     Ok(json!({

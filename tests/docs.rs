@@ -4,6 +4,7 @@
 //! all others, `lacuna` lines must be accepted by the argument parser, and a script must exist.
 
 use lacuna_compress::encode::{encode, Interleave};
+use lacuna_compress::error::grouped;
 use lacuna_compress::model::{Activation, Nonzero, QuantizedLayer};
 use lacuna_compress::spec::layout::pointer_place;
 use lacuna_compress::spec::registers::{errors, Access, REGISTERS, STREAM_REGISTERS, WINDOW, WIRE_REGISTERS};
@@ -462,19 +463,11 @@ fn hand_written_verilog_is_in_prim() {
     }
 }
 
-/// `1,234`.
-fn grouped(number: &Value) -> String {
-    let digits = number.to_string();
-    let (whole, fraction) = digits.split_once('.').map_or((digits.as_str(), None), |(whole, fraction)| (whole, Some(fraction)));
-    let places = whole.len();
-    let mut text = String::new();
-    for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (places - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    fraction.filter(|f| !f.trim_matches('0').is_empty()).map_or(text.clone(), |fraction| format!("{text}.{fraction}"))
+/// A whole number, with commas.
+fn whole(number: &Value) -> String {
+    let number = number.as_f64().unwrap();
+    assert_eq!(number.fract(), 0.0);
+    grouped(number as usize)
 }
 
 #[test]
@@ -491,12 +484,12 @@ fn figures_of_the_readme_are_those_of_the_results() {
 
     let board = rows("board");
     let area = |row: &Value| {
-        [("lut", "LUT"), ("ff", "FF"), ("bram", "BRAM"), ("dsp", "DSP")].map(|(key, unit)| format!("{} {unit}", grouped(&row[key])))
+        [("lut", "LUT"), ("ff", "FF"), ("bram", "BRAM"), ("dsp", "DSP")].map(|(key, unit)| format!("{} {unit}", whole(&row[key])))
     };
     let mhz = |row: &Value| format!("{:.1} MHz", row["fmax_mhz"].as_f64().unwrap());
     said("ULX3S, sparse LeNet-300-100 on 8 PEs", &[&area(&board[0])[..], &[mhz(&board[0])]].concat());
     said(&format!("the same on {} PEs", board[1]["pes"]), &[&area(&board[1])[..], &[mhz(&board[1])]].concat());
-    said("iCEBreaker", &[&area(&board[2])[2..], &[mhz(&board[2]), format!("{} of 5,280 logic cells", grouped(&board[2]["lut"]))]].concat());
+    said("iCEBreaker", &[&area(&board[2])[2..], &[mhz(&board[2]), format!("{} of 5,280 logic cells", whole(&board[2]["lut"]))]].concat());
     let per_pe = |key: &str| board[3][key].as_f64().unwrap() / board[3]["pes"].as_f64().unwrap();
     said("Alex-7 on 64 PEs", &[format!("{:.0} LUT", per_pe("lut")), format!("{:.0} DSP", per_pe("dsp"))]);
     let fit = &rows("fit")[0];
@@ -527,15 +520,15 @@ fn figures_of_the_readme_are_those_of_the_results() {
         &[format!("{0} of {0} proved", formal[0]), format!("{0} of {0} witnesses", formal[1]), format!("{0} of {0} changed", formal[2])],
     );
     let regress = rows("regress");
-    let whole = [("configs", "drawn configurations"), ("runs", "runs"), ("cycles_compared", "cycles")];
-    said("1,000 drawn configurations", &whole.map(|(key, unit)| format!("{} {unit}", grouped(&sum(&regress, key)))));
+    let sums = [("configs", "drawn configurations"), ("runs", "runs"), ("cycles_compared", "cycles")];
+    said("1,000 drawn configurations", &sums.map(|(key, unit)| format!("{} {unit}", whole(&sum(&regress, key)))));
     assert!(regress.iter().all(|row| row["failures"] == 0 && row["cycle_mismatches"] == 0));
     let faults = rows("faults");
     said("faults outside the Verilog", &[format!("{} of {}", sum(&faults, "detected"), sum(&faults, "injected"))]);
     let mutants = rows("mutants");
-    let [killed, equivalent, survived] = ["killed", "equivalent", "survived"].map(|key| grouped(&sum(&mutants, key)));
+    let [killed, equivalent, survived] = ["killed", "equivalent", "survived"].map(|key| whole(&sum(&mutants, key)));
     said(
-        &format!("{} mutants", grouped(&sum(&mutants, "mutants"))),
+        &format!("{} mutants", whole(&sum(&mutants, "mutants"))),
         &[
             format!("{killed} killed"),
             format!("{equivalent} equivalent"),
@@ -543,7 +536,7 @@ fn figures_of_the_readme_are_those_of_the_results() {
             format!("of {} modules", mutants.len()),
         ],
     );
-    said("files that are nearly right", &[format!("{} inputs", grouped(&sum(&rows("fuzz"), "inputs")))]);
+    said("files that are nearly right", &[format!("{} inputs", whole(&sum(&rows("fuzz"), "inputs")))]);
     let coverage = rows("coverage");
     let range = |key: &str| {
         let percents = || coverage.iter().map(|row| row[key].as_f64().unwrap());

@@ -10,7 +10,6 @@ use lacuna_compress::files::{write_image, Format};
 use lacuna_compress::manifest::{AnyModel, Model};
 use lacuna_compress::spec::Arch;
 use lacuna_hdl::verilog::Module;
-use lacuna_hdl::Design;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,13 +59,13 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     for module in &design.modules {
         staged.write(&module.file_name(), &module.text)?;
     }
-    staged.write(LIST, &list(&design, &arch, args.preload))?;
+    let sources: Vec<_> = design.modules.iter().map(Module::file_name).collect();
+    staged.write(LIST, &list(&design.top, &sources, &arch, args.preload))?;
     let mut memories = vec![];
     if args.preload {
         let written = write_image(staged.path(), model_for("--preload", &model)?.image(), Format::Mem)?;
         memories = written.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
     }
-    let sources: Vec<_> = design.modules.iter().map(Module::file_name).collect();
     staged.write(fusesoc::CORE, &fusesoc::accelerator(&design.top, &sources, &memories))?;
     if args.testbench {
         let AnyModel::Layers(model) = model_for("--testbench", &model)? else {
@@ -99,14 +98,14 @@ fn model_for<'a>(flag: &str, model: &'a Option<AnyModel>) -> Result<&'a AnyModel
     model.as_ref().with_context(|| format!("{flag} needs a model: give --container, or a configuration with a model"))
 }
 
-fn list(design: &Design, arch: &Arch, preload: bool) -> String {
-    let mut text = format!("// Accelerator {:016x}, top module {}. Paths are relative to this folder.\n", arch.hash(), design.top);
+fn list(top: &str, sources: &[String], arch: &Arch, preload: bool) -> String {
+    let mut text = format!("// Accelerator {:016x}, top module {top}. Paths are relative to this folder.\n", arch.hash());
     if preload {
         text.push_str("// The .mem files here are the model. With the parameters PRELOAD = 1 and IMAGE = the path of this folder,\n");
         text.push_str("// ending in a slash (\"./\" is the working directory), the memories start with it and count as checked.\n");
     }
-    for module in &design.modules {
-        text.push_str(&format!("{}.v\n", module.name));
+    for file in sources {
+        text.push_str(&format!("{file}\n"));
     }
     text
 }

@@ -99,7 +99,7 @@ pub use running::run;
 mod running {
     use super::{RegressArgs, RegressCommand};
     use crate::accelerator::{of_config, Need};
-    use crate::regress::configuration::{word, Configuration};
+    use crate::regress::configuration::{flag, word, Configuration};
     use crate::regress::coverage::{Counts, Reached};
     use crate::regress::engine::Engine;
     use crate::regress::merge::merge;
@@ -170,19 +170,14 @@ mod running {
     }
 
     fn settings(args: &RegressArgs) -> Result<Settings> {
-        let accelerators_from = match (&args.config, args.named) {
-            (Some(path), _) => Some(format!("-c {}", quoted(&path.display().to_string()))),
-            (None, Some(size)) => Some(format!("--named {}", size.text())),
-            (None, None) => None,
-        };
-        let accelerators = match (&args.config, args.named) {
-            (Some(path), _) => vec![accelerator(path)?],
+        let (accelerators, accelerators_from) = match (&args.config, args.named) {
+            (Some(path), _) => (vec![accelerator(path)?], Some(format!("-c {}", quoted(&path.display().to_string())))),
             (None, Some(size)) => {
                 let named = named::of_size(size)?;
                 named.iter().for_each(|named| term::note(format!("{}: stage {}", named.name, word(&named.stage))));
-                named.into_iter().map(|named| named.accelerator).collect()
+                (named.into_iter().map(|named| named.accelerator).collect(), Some(format!("--named {}", flag(&size))))
             }
-            (None, None) => vec![],
+            (None, None) => (vec![], None),
         };
         let runs = match (args.runs, args.time) {
             (Some(runs), _) => runs as usize,

@@ -1,7 +1,7 @@
 //! Builds a configuration's hardware and runs it: times, findings, and what was reached.
 
 use super::bins::Bins;
-use super::configuration::{Configuration, DoorKind, Network};
+use super::configuration::{flag, Configuration, DoorKind, Network};
 use super::draw;
 use super::layers::For;
 use super::session::Session;
@@ -45,7 +45,7 @@ pub enum Fault {
 impl Fault {
     /// As the flag has it.
     pub fn text(self) -> String {
-        clap::ValueEnum::to_possible_value(&self).map_or_else(String::new, |value| value.get_name().to_string())
+        flag(&self)
     }
 }
 

@@ -45,13 +45,6 @@ const TEXTS: [(Size, &str, &str); 6] = [
     (Size::L, "ese-l", include_str!("named/ese-l.toml")),
 ];
 
-impl Size {
-    /// As the flag has it.
-    pub fn text(self) -> String {
-        clap::ValueEnum::to_possible_value(&self).map_or_else(String::new, |value| value.get_name().to_string())
-    }
-}
-
 /// The configurations of a size: EIE, then ESE.
 pub fn of_size(size: Size) -> Result<Vec<Named>> {
     let texts = TEXTS.iter().filter(|(of, ..)| *of == size);

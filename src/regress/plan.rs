@@ -3,6 +3,7 @@
 
 use super::configuration::Configuration;
 use super::draw::{Draw, DATAPATHS, RUNS};
+use crate::flow::hex;
 use anyhow::{bail, Context, Result};
 use lacuna_compress::files::write_whole;
 use lacuna_compress::spec::Arch;
@@ -84,8 +85,7 @@ impl Given {
             hash.update(format!("{name}\n{}\n", text.len()));
             hash.update(text);
         }
-        let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Given { folder: at(), sha256 })
+        Ok(Given { folder: at(), sha256: hex(&hash.finalize()) })
     }
 }
 
@@ -280,6 +280,8 @@ mod tests {
             let shards: Vec<Settings> =
                 (1..=of).map(|number| Settings { shard: Some(Shard { number, of }), ..Settings::drawn(1, 30) }).collect();
             assert!((0..60).all(|index| shards.iter().filter(|s| s.is_mine(index)).count() == 1), "{of}");
+            let sizes: Vec<usize> = shards.iter().map(|s| (0..60).filter(|index| s.is_mine(*index)).count()).collect();
+            assert!(sizes.iter().all(|size| [60 / of, 60usize.div_ceil(of)].contains(size)), "{of}: {sizes:?}");
             for shard in &shards {
                 let of_kind = |kind| (0..60).filter(|index| index % 2 == kind && shard.is_mine(*index)).count();
                 assert!((of_kind(0) + of_kind(1)).abs_diff(60 / of) <= 1 && of_kind(0).abs_diff(of_kind(1)) <= 1, "{of}");

@@ -163,12 +163,6 @@ impl Cable {
     }
 }
 
-fn ended(program: Child) -> Ran {
-    let output = program.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
-}
-
 /// Sections that a load says it wrote, and that it found in place.
 fn sections(load: &Ran) -> [usize; 2] {
     let number = |word: &str| load.stderr.split(word).next().and_then(|before| before.rsplit(' ').next()).unwrap().trim().parse();
@@ -185,7 +179,7 @@ fn a_load_that_was_killed_or_lost_its_line_goes_on() {
         let mut cable = Cable::plug(&p, &port);
         let mut whole = load();
         let bytes = cable.carry(usize::MAX, &mut whole);
-        let whole = ended(whole);
+        let whole = Ran::of(whole.wait_with_output().unwrap());
         assert!(whole.code == Some(0) && whole.stderr.contains("line broken 0 times"), "{whole:?}");
         bytes / 2
     };
@@ -213,7 +207,7 @@ fn a_load_that_was_killed_or_lost_its_line_goes_on() {
         drop(cable);
         std::thread::sleep(Duration::from_millis(300));
         Cable::plug(&p, &port).carry(usize::MAX, &mut pulled);
-        let pulled = ended(pulled);
+        let pulled = Ran::of(pulled.wait_with_output().unwrap());
         let broken = pulled.stderr.split("line broken ").nth(1).and_then(|rest| rest.split(' ').next());
         assert!(broken.is_some_and(|times| times != "0"), "{pulled:?}");
         assert!(pulled.did_it().contains("ready, net.lacuna loaded"));

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// A test that cannot run here passes with this line, which `scripts/test` collects; if `LACUNA_ALL_TESTS` is set it fails.
 pub fn left_out(why: &str) {
@@ -119,6 +119,10 @@ impl Project {
 }
 
 impl Ran {
+    pub fn of(output: Output) -> Ran {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
     /// Exit status 0; gives stdout.
     pub fn did_it(self) -> String {
         assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
@@ -127,9 +131,7 @@ impl Ran {
 }
 
 pub fn ran(command: &mut Command) -> Ran {
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Ran::of(command.output().unwrap())
 }
 
 fn list(root: &Path, folder: &Path, names: &mut Vec<String>) {
