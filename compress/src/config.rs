@@ -248,7 +248,7 @@ impl Default for AcceleratorConfig {
             weights: WeightForm::Codebook,
             weight_bits: 4,
             run_bits: Auto::Auto,
-            entries_per_word: 8,
+            entries_per_word: 2,
             spmat_depth: Auto::Auto,
             ptr_depth: Auto::Auto,
             act_depth: Auto::Auto,

@@ -231,9 +231,9 @@ fn cells(pes: usize, command: &str) -> std::collections::BTreeMap<String, usize>
 fn entries_and_pointers_are_block_ram_and_the_product_a_dsp_on_ecp5() {
     let two = cells(2, "synth_ecp5");
     // entries: 2,048 x 64 bits = 8 blocks of 2,048 x 9; pointers: two banks of 1,500 x 15 = 2 blocks of 1,024 x 18;
-    // biases: 60 x 40 = 2 blocks of 512 x 36; the codebook, whose place the tool chooses: 1 of 1,024 x 18;
-    // both activation buffers together: 256 x 17 = 1 of 1,024 x 18
-    let per_pe = 8 + 2 * 2 + 2 + 1 + 1;
+    // biases and accumulators: 60 and 40 x 40 = 2 blocks of 512 x 36 each; the codebook, whose place the tool chooses: 1 of
+    // 1,024 x 18; both activation buffers together: 256 x 17 = 1 of 1,024 x 18
+    let per_pe = 8 + 2 * 2 + 2 + 2 + 1 + 1;
     assert_eq!(two.get("DP16KD"), Some(&(2 * per_pe)), "{two:?}");
     assert_eq!(two.get("MULT18X18D"), Some(&2), "{two:?}");
 }
@@ -242,8 +242,9 @@ fn entries_and_pointers_are_block_ram_and_the_product_a_dsp_on_ecp5() {
 fn entries_and_pointers_are_block_ram_and_the_product_a_dsp_on_xilinx() {
     let two = cells(2, "synth_xilinx -family xc7 -noiopad");
     let blocks = |name: &str| two.get(name).copied().unwrap_or(0);
-    // of 36 kbit: 4 for entries, one for each pointer bank (2,048 x 18), one for the biases; of 18 kbit: codebook, activations
+    // of 36 kbit: 4 for entries, one for each pointer bank (2,048 x 18), one for the biases, one for the accumulators; of
+    // 18 kbit: codebook, activations
     let found = (blocks("RAMB36E1"), blocks("RAMB18E1"));
-    assert_eq!(found, (2 * 7, 2 * 2), "{two:?}");
+    assert_eq!(found, (2 * 8, 2 * 2), "{two:?}");
     assert_eq!(two.get("DSP48E1"), Some(&2), "{two:?}");
 }

@@ -45,7 +45,7 @@ pub const SEED: u64 = 1;
 /// Of the assignment of rows to PEs.
 pub const BALANCE_SEED: u64 = 1;
 /// What all layers have in common.
-pub const CONFIG: &str = "4-bit codebook, 8-bit runs, 8 entries per word, balanced rows";
+pub const CONFIG: &str = "4-bit codebook, 8-bit runs, 1 entry per word, balanced rows";
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub struct Random(u64);
@@ -146,7 +146,7 @@ fn settings(shape: &Shape, pes: usize, fifo_depth: usize) -> Settings {
         weights: WeightForm::Codebook,
         weight_bits: 4,
         run_bits: Some(8),
-        entries_per_word: 8,
+        entries_per_word: 1,
         depths: Depths::default(),
         acc_bits: None,
         densities: Densities::Stated(shape.activation_density),

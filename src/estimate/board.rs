@@ -224,11 +224,11 @@ mod tests {
     #[test]
     fn what_the_error_decides_may_not_fit() {
         let board = Board::find("ulx3s").unwrap();
-        // the accumulators are in LUTs
-        for (acc_depth, verdict) in
-            [(1_800, Verdict::Fits), (2_400, Verdict::MayNotFit), (4_000, Verdict::MayNotFit), (5_000, Verdict::DoesNotFit)]
+        // an LSTM's accumulators are in LUTs
+        for (acc_depth, verdict) in [(100, Verdict::Fits), (200, Verdict::MayNotFit), (300, Verdict::MayNotFit), (600, Verdict::DoesNotFit)]
         {
-            let arch = Arch { acc_depth, ..arch(4, 250) };
+            let ese = Some(Ese { channels: 1, cell_depth: 9, input_depth: 9, output_depth: 9 });
+            let arch = Arch { acc_depth, ese, ..arch(4, 250) };
             let found = OnBoard::new(&board, &arch).unwrap();
             let [used, available] = [found.estimate.area.0[0], found.available.0[0]];
             assert_eq!(

@@ -114,13 +114,16 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
                 ("single_port", None) => Style::Block,
                 _ => Style::Distributed,
             };
-            let found = ram(family, style, width, depth);
+            let found = match number("SLICE") {
+                Ok(slice) => sliced(family, style, slice, width, depth),
+                Err(_) => ram(family, style, width, depth),
+            };
             // what a LUT RAM says is kept beside it, what a block RAM says within it
             let kept = found.kept + if found.blocks > 0.0 { 0.0 } else { width as f64 };
             One { known: [found.lut_ram, kept, found.blocks, 0.0], size: Some([found.mux, 0.0]), memory: Some((width, depth, found)) }
         }
         "column_queue" => {
-            let (depth, width) = (number("DEPTH")?, 1 + number("VALUE")? + 2 * number("TURN")?);
+            let (depth, width) = (number("DEPTH")?, 1 + number("VALUE")? + number("FIRST")? + number("TURNS")?);
             if depth == 0 {
                 // a wire
                 return Ok(ruled(0.0));
@@ -148,11 +151,8 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
             One { known: [found.mux, 0.0, found.blocks, 1.0], size: Some([0.0; 2]), memory: Some((width, depth, found)) }
         }
         "lane_select" => {
-            let (width, lanes) = (number("WIDTH")?, number("LANES")?);
-            // module by module, nobody knows of the zeros
-            let zeros = if family == Family::Xcup { 0 } else { number("ZEROS").unwrap_or(0) };
-            let used = (width * lanes).saturating_sub(zeros);
-            let luts = (0..width.min(used)).map(|bit| selection(family, (used - bit).div_ceil(width))).sum();
+            let (width, word) = (number("WIDTH")?, number("WORD")?);
+            let luts = (0..width.min(word)).map(|bit| selection(family, (word - bit).div_ceil(width))).sum();
             One { size: Some([luts, 0.0]), ..sized(0) }
         }
         "lane_merge" => {
@@ -162,9 +162,20 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
             let each = if family == Family::Xcup || inputs <= 4 { 1 } else { 1 << (inputs - 4) };
             ruled((32 * lanes * each) as f64)
         }
-        "requantize" | "align_shift" => sized(number("SUM")?),
+        "requantize" | "align_shift" | "accumulate" => sized(number("SUM")?),
         "larger" => sized(number("WIDTH")?),
         _ => One { size: Some([part.register_bits + part.output_bits, part.register_bits].map(|bits| bits as f64)), ..sized(0) },
+    })
+}
+
+/// A memory of slices that are as deep as it.
+fn sliced(family: Family, style: Style, slice: usize, width: usize, depth: usize) -> Ram {
+    let widths = (0..width).step_by(slice.max(1)).map(|low| slice.min(width - low));
+    widths.map(|bits| ram(family, style, bits, depth)).fold(Ram::default(), |a, b| Ram {
+        blocks: a.blocks + b.blocks,
+        lut_ram: a.lut_ram + b.lut_ram,
+        mux: a.mux + b.mux,
+        kept: a.kept + b.kept,
     })
 }
 

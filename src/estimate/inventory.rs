@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
     pub name: String,
-    /// Parameters that are numbers, and STYLE; and ZEROS, the bits at the top of a leaf's word that are always zero.
+    /// Parameters that are numbers, and STYLE.
     pub parameters: BTreeMap<String, String>,
     /// Where it is: the names of the instances of its first occurrence, from the top's down.
     pub path: String,
@@ -88,8 +88,6 @@ fn walk(modules: &BTreeMap<&str, Module>, instance: &Instance, above: &str, foun
 
 fn read(text: &str) -> Module {
     let mut widths: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut zeros: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut words: Vec<(usize, &str)> = vec![];
     let mut module = Module::default();
     for line in text.lines() {
         let line = line.trim();
@@ -106,15 +104,6 @@ fn read(text: &str) -> Module {
             module.register_bits += widths.get(name).copied().unwrap_or(0);
         } else if let Some(instance) = instance(line) {
             module.instances.push(instance);
-        } else if let Some((name, number)) = padded(line) {
-            zeros.insert(name, number);
-        } else if let Some(name) = line.strip_prefix(".word(") {
-            words.push((module.instances.len(), name.trim_end_matches([')', ','])));
-        }
-    }
-    for (number, word) in words {
-        if let Some((instance, zeros)) = number.checked_sub(1).and_then(|i| module.instances.get_mut(i)).zip(zeros.get(word)) {
-            instance.parameters.insert("ZEROS".into(), zeros.to_string());
         }
     }
     module
@@ -130,13 +119,6 @@ fn declared(rest: &str) -> (usize, &str) {
         }
         None => (1, rest),
     }
-}
-
-/// `assign wide = {24'd0, narrow};`: the name, and the number of zeros.
-fn padded(line: &str) -> Option<(&str, &str)> {
-    let (name, value) = line.strip_prefix("assign ")?.split_once(" = {")?;
-    let (zeros, _) = value.split_once("'d0, ")?;
-    zeros.chars().all(|c| c.is_ascii_digit()).then_some((name, zeros))
 }
 
 /// `memory #(.WIDTH(16), .STYLE("block"), .PRELOAD(PRELOAD)) bias (`
@@ -164,7 +146,7 @@ mod tests {
     const TEXT: &str = "module a #(\n    parameter PRELOAD = 0\n) (\n    input wire clock,\n    output reg [3:0] out\n);\n    \
                         reg [6:0] row;\n    reg [6:0] row_next;\n    reg valid;\n    \
                         memory #(.WIDTH(16), .DEPTH(9), .STYLE(\"block\"), .PRELOAD(PRELOAD), .FILE({IMAGE, \"b.mem\"})) bias (\n        \
-                        .clock(clock)\n    );\n    b b_1 (\n        .word(wide)\n    );\n    assign wide = {24'd0, narrow};\n    \
+                        .clock(clock)\n    );\n    b b_1 (\n        .word(wide)\n    );\n    \
                         always @(posedge clock) row <= row_next;\n    always @(posedge clock) valid <= row[0];\n";
 
     #[test]
@@ -173,7 +155,6 @@ mod tests {
         assert_eq!((module.register_bits, module.output_bits), (8, 4));
         let named: Vec<_> = module.instances.iter().map(|i| (i.module.as_str(), i.label.as_str())).collect();
         assert_eq!(named, [("memory", "bias"), ("b", "b_1")]);
-        assert_eq!(module.instances[1].parameters["ZEROS"], "24");
         let parameters = &module.instances[0].parameters;
         let pairs: Vec<_> = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(pairs, [("DEPTH", "9"), ("STYLE", "block"), ("WIDTH", "16")]);

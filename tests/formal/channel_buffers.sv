@@ -107,15 +107,15 @@ module channel_buffers_proof (
     (* hierconn *) wire \dut.faulty_1 ;
     (* hierconn *) wire \dut.fresh_0 ;
     (* hierconn *) wire \dut.fresh_1 ;
-    (* hierconn *) wire [15:0] \dut.inputs_0.words[0] ;
-    (* hierconn *) wire [15:0] \dut.inputs_0.words[1] ;
-    (* hierconn *) wire [15:0] \dut.inputs_1.words[0] ;
-    (* hierconn *) wire [15:0] \dut.inputs_1.words[1] ;
+    (* hierconn *) wire [15:0] \dut.inputs_0.whole.words[0] ;
+    (* hierconn *) wire [15:0] \dut.inputs_0.whole.words[1] ;
+    (* hierconn *) wire [15:0] \dut.inputs_1.whole.words[0] ;
+    (* hierconn *) wire [15:0] \dut.inputs_1.whole.words[1] ;
     wire read_half = \dut.read_half ;
     wire [1:0] marks_0 = {\dut.faulty_0 , \dut.fresh_0 };
     wire [1:0] marks_1 = {\dut.faulty_1 , \dut.fresh_1 };
     wire half = read_half ^ before[0];
-    wire [15:0] held = half ? (place ? \dut.inputs_1.words[1] : \dut.inputs_1.words[0] ) : (place ? \dut.inputs_0.words[1] : \dut.inputs_0.words[0] );
+    wire [15:0] held = half ? (place ? \dut.inputs_1.whole.words[1] : \dut.inputs_1.whole.words[0] ) : (place ? \dut.inputs_0.whole.words[1] : \dut.inputs_0.whole.words[0] );
     always @* if (past) begin
         assert (\dut.skipping == dropping);
         assert ({1'b0, \dut.full_0 } + {1'b0, \dut.full_1 } == waiting);

@@ -11,20 +11,21 @@ module column_queue_proof #(
     input wire in_token,
     input wire [1:0] in_value,
     input wire in_first,
-    input wire in_turns,
+    input wire in_minus_turns,
     input wire pick
 );
-    localparam WORDS = (DEPTH < 2) ? 2 : DEPTH;
+    localparam INDEX = (DEPTH < 2) ? 1 : $clog2(DEPTH);
+    localparam WORDS = 1 << INDEX;
     localparam [3:0] MOST = DEPTH;
     localparam [3:0] SLOTS = WORDS;
-    wire room, full, valid, out_token, out_first, out_turns;
+    wire room, full, valid, out_token, out_first, out_minus_turns;
     wire [1:0] out_value;
-    column_queue #(.DEPTH(DEPTH), .VALUE(2), .TURN(1)) dut (
-        .clock(clock), .clear(clear), .offer(offer), .in_token(in_token), .in_value(in_value), .in_first(in_first), .in_turns(in_turns),
-        .room(room), .full(full), .take(take), .valid(valid), .out_token(out_token), .out_value(out_value), .out_first(out_first), .out_turns(out_turns)
+    column_queue #(.DEPTH(DEPTH), .VALUE(2), .FIRST(1), .TURNS(1)) dut (
+        .clock(clock), .clear(clear), .offer(offer), .in_token(in_token), .in_value(in_value), .in_first(in_first), .in_minus_turns(in_minus_turns),
+        .room(room), .full(full), .take(take), .valid(valid), .out_token(out_token), .out_value(out_value), .out_first(out_first), .out_minus_turns(out_minus_turns)
     );
-    wire [4:0] in = {in_token, in_value, in_first, in_turns};
-    wire [4:0] out = {out_token, out_value, out_first, out_turns};
+    wire [4:0] in = {in_token, in_value, in_first, in_minus_turns};
+    wire [4:0] out = {out_token, out_value, out_first, out_minus_turns};
 
     reg past = 1'b0;
     always @(posedge clock) past <= 1'b1;
@@ -60,7 +61,6 @@ module column_queue_proof #(
     end
 
     // what the induction must know of the inside
-    localparam INDEX = $clog2(WORDS);
     localparam COUNT = $clog2(DEPTH + 1);
     (* hierconn *) wire [INDEX-1:0] \dut.stored.head ;
     (* hierconn *) wire [INDEX-1:0] \dut.stored.tail ;

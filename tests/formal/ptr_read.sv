@@ -8,13 +8,12 @@ module ptr_read_proof (
     input wire clear,
     input wire broadcast,
     input wire in_token,
-    input wire [1:0] token_turns,
     input wire [15:0] in_value,
     input wire [1:0] in_column,
     input wire room,
     input wire full,
-    input wire host_read_even,
-    input wire host_read_odd,
+    input wire host_read,
+    input wire host_odd,
     input wire host_write_even,
     input wire host_write_odd,
     input wire host_address,
@@ -22,15 +21,19 @@ module ptr_read_proof (
 );
     wire accept, offer, out_token, busy;
     wire [15:0] out_value;
-    wire [1:0] out_first, out_turns, host_even, host_odd;
+    wire [1:0] out_first, out_minus_turns, host_word;
+    // where a column's pointers lie, and where the host reads
+    wire even_address = host_read ? host_address : in_column[1] ^ in_column[0];
+    wire odd_address = host_read ? host_address : in_column[1];
+    wire starts_odd = host_read ? host_odd : in_column[0];
     ptr_read dut (
-        .clock(clock), .clear(clear), .broadcast(broadcast), .in_token(in_token), .token_turns(token_turns), .in_value(in_value),
-        .in_column(in_column), .accept(accept), .offer(offer), .out_token(out_token), .out_value(out_value), .out_first(out_first),
-        .out_turns(out_turns), .room(room), .full(full), .busy(busy), .host_read_even(host_read_even), .host_read_odd(host_read_odd),
+        .clock(clock), .clear(clear), .broadcast(broadcast), .in_token(in_token), .in_value(in_value),
+        .read(broadcast || host_read), .even_address(even_address), .odd_address(odd_address), .starts_odd(starts_odd), .accept(accept), .offer(offer), .out_token(out_token), .out_value(out_value), .out_first(out_first),
+        .out_minus_turns(out_minus_turns), .room(room), .full(full), .busy(busy),
         .host_write_even(host_write_even), .host_write_odd(host_write_odd), .host_address(host_address), .host_data(host_data),
-        .host_even(host_even), .host_odd(host_odd)
+        .host_word(host_word)
     );
-    wire host = host_read_even || host_read_odd || host_write_even || host_write_odd;
+    wire host = host_read || host_write_even || host_write_odd;
     reg past = 1'b0;
     always @(posedge clock) past <= 1'b1;
     always @* begin
@@ -39,24 +42,22 @@ module ptr_read_proof (
         // neither is there room in a full queue that nothing leaves, nor none in one that has a free slot
         assume (room || full);
         assume (!host || (!busy && !broadcast));
-        // the turns of a token are its layer's, and stay while tokens are under way
-        assume (token_turns == turns);
     end
-    (* anyconst *) reg [1:0] turns;
 
     // the pointers as numbers: 0 and 2 in the even bank, 1 and 3 in the odd one
-    (* hierconn *) wire [1:0] \dut.ptr_even.words[0] ;
-    (* hierconn *) wire [1:0] \dut.ptr_even.words[1] ;
-    (* hierconn *) wire [1:0] \dut.ptr_odd.words[0] ;
-    (* hierconn *) wire [1:0] \dut.ptr_odd.words[1] ;
-    wire [7:0] pointers = {\dut.ptr_odd.words[1] , \dut.ptr_even.words[1] , \dut.ptr_odd.words[0] , \dut.ptr_even.words[0] };
+    (* hierconn *) wire [1:0] \dut.ptr_even.whole.words[0] ;
+    (* hierconn *) wire [1:0] \dut.ptr_even.whole.words[1] ;
+    (* hierconn *) wire [1:0] \dut.ptr_odd.whole.words[0] ;
+    (* hierconn *) wire [1:0] \dut.ptr_odd.whole.words[1] ;
+    wire [7:0] pointers = {\dut.ptr_odd.whole.words[1] , \dut.ptr_even.whole.words[1] , \dut.ptr_odd.whole.words[0] , \dut.ptr_even.whole.words[0] };
     wire [1:0] next_column = in_column + 2'd1;
     wire [1:0] first = pointers[in_column * 2 +: 2];
     wire [1:0] stop = pointers[next_column * 2 +: 2];
 
     // what is under way: the older column in `one`, the younger in `two`
-    wire [20:0] now = in_token ? {1'b1, in_value, 2'd0, turns} : {1'b0, in_value, first, stop - first};
-    wire [20:0] out = {out_token, out_value, out_first, out_turns};
+    wire [20:0] now = {in_token, in_value, in_token ? 4'd0 : {first, first - stop}};
+    // a token's entries are anything
+    wire [20:0] out = {out_token, out_value, out_token ? 4'd0 : {out_first, out_minus_turns}};
     reg [1:0] held = 2'd0;
     reg [20:0] one, two;
     wire empty_column = !one[20] && one[1:0] == 2'd0;
@@ -100,10 +101,12 @@ module ptr_read_proof (
     (* hierconn *) wire [15:0] \dut.value_2 ;
     (* hierconn *) wire [1:0] \dut.start_2 ;
     (* hierconn *) wire [1:0] \dut.stop_2 ;
-    wire [1:0] start_1 = \dut.odd_1 ? host_odd : host_even;
-    wire [1:0] stop_1 = \dut.odd_1 ? host_even : host_odd;
-    wire [20:0] first_stage = \dut.token_1 ? {1'b1, \dut.value_1 , 2'd0, turns} : {1'b0, \dut.value_1 , start_1, stop_1 - start_1};
-    wire [20:0] second_stage = {\dut.token_2 , \dut.value_2 , \dut.start_2 , \dut.stop_2 - \dut.start_2 };
+    (* hierconn *) wire [1:0] \dut.ptr_even.read_data ;
+    (* hierconn *) wire [1:0] \dut.ptr_odd.read_data ;
+    wire [1:0] start_1 = \dut.odd_1 ? \dut.ptr_odd.read_data : \dut.ptr_even.read_data ;
+    wire [1:0] stop_1 = \dut.odd_1 ? \dut.ptr_even.read_data : \dut.ptr_odd.read_data ;
+    wire [20:0] first_stage = {\dut.token_1 , \dut.value_1 , \dut.token_1 ? 4'd0 : {start_1, start_1 - stop_1}};
+    wire [20:0] second_stage = {\dut.token_2 , \dut.value_2 , \dut.token_2 ? 4'd0 : {\dut.start_2 , \dut.start_2 - \dut.stop_2 }};
     always @* if (past) begin
         assert (held == {1'b0, \dut.valid_1 } + {1'b0, \dut.valid_2 });
         if (\dut.valid_2 ) assert (one == second_stage);
@@ -116,6 +119,6 @@ module ptr_read_proof (
         cover_drop: cover (past && drops);
         cover_token: cover (past && offer && room && out_token);
         cover_streams: cover (past && held == 2'd2 && broadcast && leaves);
-        cover_two_entries: cover (past && offer && !out_token && out_turns == 2'd2);
+        cover_two_entries: cover (past && offer && !out_token && out_minus_turns == 2'd2);
     end
 endmodule

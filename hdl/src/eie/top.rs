@@ -7,7 +7,8 @@ use super::window_walk::WindowWalk;
 use crate::host::HostPort;
 use crate::prim::{Delay, LaneSelect, Memory, Style};
 use crate::signal::*;
-use crate::spmv::{PeArray, Widths, PE_COUNT_BITS, ROW_BITS};
+use crate::spmv::{PeArray, PtrAddress, Widths, PE_COUNT_BITS, ROW_BITS};
+use lacuna_compress::spec::arch::ACT_BITS;
 use lacuna_compress::spec::layout::memory_address_bits;
 use lacuna_compress::spec::registers::ADDRESS_BITS;
 use lacuna_compress::spec::{Arch, LayerRecord, MemoryKind};
@@ -44,8 +45,12 @@ pub struct Eie {
     layers: Memory,
     layers_lane: LaneSelect,
     layers_word: Delay,
+    ptr_address: PtrAddress,
     pe_array: PeArray,
+    acts_selected: Signal<Local, Bit>,
     layers_selected: Signal<Local, Bit>,
+    rows: Wire<Local>,
+    none: Const,
     unused: Signal<Local, Bit>,
     pes: Const,
     hash_low: Const,
@@ -55,6 +60,7 @@ pub struct Eie {
     _host_address: usize,
     _host_data: usize,
     _column: usize,
+    _turns: usize,
     _bias: usize,
     _source_rows: usize,
     _last_lanes: usize,
@@ -115,8 +121,12 @@ impl Eie {
             layers_lane: LaneSelect::of_word(LayerRecord::bits(arch)),
             // as late as a PE's word
             layers_word: Delay::new(32, 2),
+            ptr_address: PtrAddress::new(arch),
             pe_array: PeArray::new(arch),
+            acts_selected: Default::default(),
             layers_selected: Default::default(),
+            rows: Wire::new(w.turns),
+            none: Const::new(w.turns, 0),
             unused: Default::default(),
             pes: Const::new(PE_COUNT_BITS, arch.pes as u64),
             hash_low: Const::new(32, hash & 0xffff_ffff),
@@ -126,6 +136,7 @@ impl Eie {
             _host_address: w.host_address,
             _host_data: w.host_data,
             _column: w.column,
+            _turns: w.turns,
             _bias: w.bias,
             _source_rows: field("source_rows"),
             _last_lanes: field("last_lanes"),
@@ -211,14 +222,29 @@ impl Logic for Eie {
         self.scanner.lane.next = self.pe_array.lane.val();
         self.scanner.value.next = self.pe_array.value.val();
         self.scanner.accept.next = self.pe_array.accept.val();
-        self.pe_array.scan_read.next = self.scanner.scan_read.val();
+        // the host reads activations as the scan does, and writes the buffer that is not the source
+        self.acts_selected.next = (self.host.bus_memory.val() == 5) | (self.host.bus_memory.val() == 6);
+        self.pe_array.scan_read.next = self.scanner.scan_read.val() | (self.host.bus_read.val() & self.acts_selected.val());
         self.pe_array.scan_row.next = self.scanner.scan_row.val();
+        self.pe_array.source_b.next = self.sequencer.source_b.val();
+        if !self.sequencer.busy.val() {
+            self.pe_array.scan_row.next = bit_cast_to(self.host.bus_address.val(), self._act);
+            self.pe_array.source_b.next = (self.host.bus_memory.val() == 6) ^ self.host.bus_write.val();
+        }
         self.pe_array.load.next = self.scanner.load.val();
         self.pe_array.load_lanes.next = self.scanner.load_lanes.val();
         self.pe_array.take.next = self.scanner.take.val();
         self.pe_array.broadcast.next = self.scanner.broadcast.val();
         self.pe_array.token.next = self.scanner.token.val();
-        self.pe_array.column.next = self.scanner.column.val();
+        self.ptr_address.column.next = self.scanner.column.val();
+        self.ptr_address.broadcast.next = self.scanner.broadcast.val();
+        self.ptr_address.host_read.next = self.host.bus_read.val();
+        self.ptr_address.host_memory.next = self.host.bus_memory.val();
+        self.ptr_address.host_address.next = bit_cast_to(self.host.bus_address.val(), &self.ptr_address.host_address.next);
+        self.pe_array.ptr_read_both.next = self.ptr_address.read.val();
+        self.pe_array.ptr_even.next = self.ptr_address.even.val();
+        self.pe_array.ptr_odd.next = self.ptr_address.odd.val();
+        self.pe_array.starts_odd.next = self.ptr_address.starts_odd.val();
         self.pe_array.act.next = self.scanner.act.val();
 
         for c in 0..(self._conv) {
@@ -249,11 +275,14 @@ impl Logic for Eie {
         // what every PE knows of the layer
         self.pe_array.clear.next = self.sequencer.clear.val();
         self.pe_array.begin_layer.next = self.sequencer.begin_layer.val();
-        self.pe_array.source_b.next = self.sequencer.source_b.val();
         self.pe_array.layer.next = self.sequencer.layer.val();
-        self.pe_array.out_rows.next = self.sequencer.out_rows.val();
+        self.rows.next = bit_cast_to(self.sequencer.out_rows.val(), self._turns);
+        self.pe_array.minus_rows.next = self.none.val() - self.rows.val();
         self.pe_array.discard.next = self.sequencer.discard.val();
         self.pe_array.bias_base.next = bit_cast_slice(self.layers.read_data.val(), self._bias_base, self._bias);
+        if !self.sequencer.busy.val() {
+            self.pe_array.bias_base.next = bit_cast_to(self.host.bus_address.val(), self._bias);
+        }
         self.pe_array.shift.next = bit_cast_slice(self.layers.read_data.val(), self._shift, 6);
         self.pe_array.relu.next = self.layers.read_data.val().get_bit(self._relu);
 
@@ -266,16 +295,25 @@ impl Logic for Eie {
         }
         self.layers.write_enable.next = self.layers_selected.val() & self.host.bus_write.val();
         self.layers.write_address.next = bit_cast_to(self.host.bus_address.val(), self._table_address);
-        self.layers_lane.word.next = bit_cast_to(self.layers.read_data.val(), &self.layers_lane.word.next);
+        self.layers_lane.word.next = self.layers.read_data.val();
         self.layers_lane.lane.next = bit_cast_to(self.host.bus_lane.val(), &self.layers_lane.lane.next);
         self.layers_word.early.next = self.layers_lane.field.val();
         self.layers.write_data.next = bit_cast_to(self.host.bus_data.val(), self._table_bits);
         self.pe_array.host_pe.next = self.host.bus_pe.val();
         self.pe_array.host_memory.next = self.host.bus_memory.val();
+        self.pe_array.host_choice.next = 3.into();
+        match self.host.bus_memory.val().index() {
+            0 => self.pe_array.host_choice.next = 0.into(),
+            1 => self.pe_array.host_choice.next = 1.into(),
+            2 => self.pe_array.host_choice.next = 1.into(),
+            3 => self.pe_array.host_choice.next = 2.into(),
+            _ => {}
+        }
         self.pe_array.host_read.next = self.host.bus_read.val();
         self.pe_array.host_write.next = self.host.bus_write.val();
         self.pe_array.host_address.next = bit_cast_to(self.host.bus_address.val(), self._host_address);
         self.pe_array.host_data.next = bit_cast_to(self.host.bus_data.val(), self._host_data);
+        self.pe_array.host_nonzero.next = bit_cast_to(self.host.bus_data.val(), ACT_BITS).any();
         self.pe_array.host_lane.next = self.host.bus_lane.val();
         self.host.bus_word.next = self.pe_array.host_word.val();
         if self.layers_selected.val() {

@@ -17,7 +17,10 @@ pub struct EseArray {
     pub clear: Signal<In, Bit>,
     pub broadcast: Signal<In, Bit>,
     pub token: Signal<In, Bit>,
-    pub column: Wire<In>,
+    pub ptr_read_both: Signal<In, Bit>,
+    pub ptr_even: Wire<In>,
+    pub ptr_odd: Wire<In>,
+    pub starts_odd: Signal<In, Bit>,
     pub acts: Wire<In>,
     pub rows_bank: Signal<In, Bit>,
     pub parity: Signal<In, Bit>,
@@ -59,7 +62,10 @@ impl EseArray {
             clear: Default::default(),
             broadcast: Default::default(),
             token: Default::default(),
-            column: Wire::new(w.column),
+            ptr_read_both: Default::default(),
+            ptr_even: Wire::new(w.column - 1),
+            ptr_odd: Wire::new(w.column - 1),
+            starts_odd: Default::default(),
             acts: Wire::new(ACT_BITS * arch.channels()),
             rows_bank: Default::default(),
             parity: Default::default(),
@@ -113,12 +119,15 @@ impl EseArray {
 }
 
 /// What every PE hears.
-const HEARD: [&str; 23] = [
+const HEARD: [&str; 26] = [
     "clock",
     "clear",
     "broadcast",
     "token",
-    "column",
+    "ptr_read_both",
+    "ptr_even",
+    "ptr_odd",
+    "starts_odd",
     "acts",
     "rows_bank",
     "parity",

@@ -544,9 +544,9 @@ impl Logic for Drain {
         self.channels.host_write.next = self.host_cells.val() & self.host_write.val();
         self.channels.host_address.next = bit_cast_to(self.host_address.val(), self._cell_address);
         self.channels.host_data.next = bit_cast_to(self.host_data.val(), self._act_bits);
-        self.parameters_lane.word.next = bit_cast_to(self.parameters.read_data.val(), &self.parameters_lane.word.next);
+        self.parameters_lane.word.next = self.parameters.read_data.val();
         self.parameters_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.parameters_lane.lane.next);
-        self.program_lane.word.next = bit_cast_to(self.back.read_data.val(), &self.program_lane.word.next);
+        self.program_lane.word.next = self.back.read_data.val();
         self.program_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.program_lane.lane.next);
         self.host_word.next = 0.into();
         if self.host_parameters.val() {

@@ -25,7 +25,10 @@ pub struct EsePe {
     // broadcast
     pub broadcast: Signal<In, Bit>,
     pub token: Signal<In, Bit>,
-    pub column: Wire<In>,
+    pub ptr_read_both: Signal<In, Bit>,
+    pub ptr_even: Wire<In>,
+    pub ptr_odd: Wire<In>,
+    pub starts_odd: Signal<In, Bit>,
     pub acts: Wire<In>,
     pub rows_bank: Signal<In, Bit>,
     pub parity: Signal<In, Bit>,
@@ -60,7 +63,7 @@ pub struct EsePe {
     decode: Decode,
     lane: Vec<MacLane>,
     value: Wire<Local>,
-    one_turn: Const,
+    minus_one: Const,
     // stage 2
     valid_2: Flag,
     token_2: Flag,
@@ -129,7 +132,10 @@ impl EsePe {
             clear: Default::default(),
             broadcast: Default::default(),
             token: Default::default(),
-            column: Wire::new(w.column),
+            ptr_read_both: Default::default(),
+            ptr_even: Wire::new(w.column - 1),
+            ptr_odd: Wire::new(w.column - 1),
+            starts_odd: Default::default(),
             acts: Wire::new(acts),
             rows_bank: Default::default(),
             parity: Default::default(),
@@ -156,12 +162,12 @@ impl EsePe {
             word: Reg::new(32),
             entries_lane: LaneSelect::of_word(MemoryKind::Spmat.width(arch)),
             ptr_read: PtrRead::new(arch, value),
-            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), value, w.turn),
+            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), value, w.pointer, w.turns),
             spmat_read: SpmatRead::new(arch, value),
             decode: Decode::new(arch),
             lane: (0..channels).map(|_| MacLane::new(arch)).collect(),
             value: Wire::new(value),
-            one_turn: Const::new(w.turn, 1),
+            minus_one: Const::new(w.turns, (1 << w.turns) - 1),
             valid_2: Flag::new(),
             token_2: Flag::new(),
             first_2: Flag::new(),
@@ -215,7 +221,8 @@ impl EsePe {
     pub fn connect_inputs(&mut self) {
         let words = [
             &mut self.pe,
-            &mut self.column,
+            &mut self.ptr_even,
+            &mut self.ptr_odd,
             &mut self.acts,
             &mut self.layer,
             &mut self.drain_address,
@@ -231,6 +238,8 @@ impl EsePe {
             &mut self.clear,
             &mut self.broadcast,
             &mut self.token,
+            &mut self.ptr_read_both,
+            &mut self.starts_odd,
             &mut self.rows_bank,
             &mut self.parity,
             &mut self.token_take,
@@ -263,10 +272,11 @@ impl Logic for EsePe {
         self.ptr_read.clear.next = self.clear.val();
         self.ptr_read.broadcast.next = self.broadcast.val();
         self.ptr_read.in_token.next = self.token.val();
-        // sums stay where they are: a token only passes
-        self.ptr_read.token_turns.next = self.one_turn.val();
         self.ptr_read.in_value.next = self.value.val();
-        self.ptr_read.in_column.next = self.column.val();
+        self.ptr_read.read.next = self.ptr_read_both.val();
+        self.ptr_read.even_address.next = self.ptr_even.val();
+        self.ptr_read.odd_address.next = self.ptr_odd.val();
+        self.ptr_read.starts_odd.next = self.starts_odd.val();
         self.ptr_read.room.next = self.queue.room.val();
         self.ptr_read.full.next = self.queue.full.val();
         self.accept.next = self.ptr_read.accept.val();
@@ -275,14 +285,16 @@ impl Logic for EsePe {
         self.queue.in_token.next = self.ptr_read.out_token.val();
         self.queue.in_value.next = self.ptr_read.out_value.val();
         self.queue.in_first.next = self.ptr_read.out_first.val();
-        self.queue.in_turns.next = self.ptr_read.out_turns.val();
+        self.queue.in_minus_turns.next = self.ptr_read.out_minus_turns.val();
         self.queue.take.next = self.spmat_read.take.val();
         self.spmat_read.clear.next = self.clear.val();
         self.spmat_read.in_valid.next = self.queue.valid.val();
         self.spmat_read.in_token.next = self.queue.out_token.val();
         self.spmat_read.in_value.next = self.queue.out_value.val();
         self.spmat_read.in_first.next = self.queue.out_first.val();
-        self.spmat_read.in_turns.next = self.queue.out_turns.val();
+        self.spmat_read.in_minus_turns.next = self.queue.out_minus_turns.val();
+        // sums stay where they are: a token only passes, in one turn
+        self.spmat_read.token_minus_turns.next = self.minus_one.val();
 
         // stage 1 to 2
         self.valid_2.d.next = self.spmat_read.valid.val() & !self.spmat_read.write_back.val();
@@ -430,8 +442,6 @@ impl Logic for EsePe {
         self.read.next = self.selected.val() & self.host_read.val();
         self.write.next = self.selected.val() & self.host_write.val();
         self.spmat_read.host_read.next = self.read.val() & (self.host_memory.val() == 0);
-        self.ptr_read.host_read_even.next = self.read.val() & (self.host_memory.val() == 1);
-        self.ptr_read.host_read_odd.next = self.read.val() & (self.host_memory.val() == 2);
         self.decode.host_read.next = self.read.val() & (self.host_memory.val() == 4);
         self.spmat_read.host_write.next = self.write.val() & (self.host_memory.val() == 0);
         self.ptr_read.host_write_even.next = self.write.val() & (self.host_memory.val() == 1);
@@ -443,15 +453,15 @@ impl Logic for EsePe {
         self.spmat_read.host_data.next = bit_cast_to(self.host_data.val(), &self.spmat_read.host_data.next);
         self.ptr_read.host_data.next = bit_cast_to(self.host_data.val(), &self.ptr_read.host_data.next);
         self.decode.host_data.next = bit_cast_to(self.host_data.val(), &self.decode.host_data.next);
-        self.entries_lane.word.next = bit_cast_to(self.spmat_read.host_word.val(), &self.entries_lane.word.next);
+        self.entries_lane.word.next = self.spmat_read.host_word.val();
         self.entries_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.entries_lane.lane.next);
         self.host_word.next = self.word.q.val();
         self.word.d.next = 0.into();
         if self.selected.val() {
             match self.host_memory.val().index() {
                 0 => self.word.d.next = self.entries_lane.field.val(),
-                1 => self.word.d.next = bit_cast_to(self.ptr_read.host_even.val(), &self.word.d.next),
-                2 => self.word.d.next = bit_cast_to(self.ptr_read.host_odd.val(), &self.word.d.next),
+                1 => self.word.d.next = bit_cast_to(self.ptr_read.host_word.val(), &self.word.d.next),
+                2 => self.word.d.next = bit_cast_to(self.ptr_read.host_word.val(), &self.word.d.next),
                 4 => self.word.d.next = bit_cast_to(self.decode.host_word.val(), &self.word.d.next),
                 _ => {}
             }
@@ -477,7 +487,8 @@ impl Logic for EsePe {
                  under way: the sequence of operations sees to that.\n\
                  idle: nothing is under way. clear drops all that is (accumulators keep what they hold).\n\
                  The host reads (word two cycles later, host_lane a cycle later, as long as host_pe and host_memory stay; zero for memories that\n\
-                 are not a PE's) and writes words of one memory while nothing else is under way.",
+                 are not a PE's, bits of a lane beyond the word anything) and writes words of one memory while nothing else is under way. Pointers\n\
+                 are read by ptr_even and ptr_odd, of all PEs alike.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")
             // without preload every PE gets the same text, so that tools can share what they make of one

@@ -8,7 +8,7 @@ use super::drain::Drain;
 use super::stream_out::{StreamOut, DEST_BITS};
 use crate::host::HostPort;
 use crate::signal::*;
-use crate::spmv::{Widths, PE_COUNT_BITS};
+use crate::spmv::{PtrAddress, Widths, PE_COUNT_BITS};
 use lacuna_compress::spec::arch::{Ese as EseArch, ACT_BITS};
 use lacuna_compress::spec::layout::memory_address_bits;
 use lacuna_compress::spec::registers::ADDRESS_BITS;
@@ -52,6 +52,7 @@ pub struct Ese {
     host: HostPort,
     control: Control,
     broadcaster: Broadcaster,
+    ptr_address: PtrAddress,
     array: EseArray,
     drain: Drain,
     channel: Vec<ChannelBuffers>,
@@ -139,6 +140,7 @@ impl Ese {
             host: HostPort::new(arch),
             control: Control::new(arch),
             broadcaster: Broadcaster::new(arch),
+            ptr_address: PtrAddress::new(arch),
             array: EseArray::new(arch),
             drain: Drain::new(arch),
             channel: (0..channels).map(|_| ChannelBuffers::new(arch, ese)).collect(),
@@ -341,7 +343,15 @@ impl Logic for Ese {
         self.array.clear.next = self.control.clear.val();
         self.array.broadcast.next = self.broadcaster.broadcast.val();
         self.array.token.next = self.broadcaster.token.val();
-        self.array.column.next = self.broadcaster.column.val();
+        self.ptr_address.column.next = self.broadcaster.column.val();
+        self.ptr_address.broadcast.next = self.broadcaster.broadcast.val();
+        self.ptr_address.host_read.next = self.host.bus_read.val();
+        self.ptr_address.host_memory.next = self.host.bus_memory.val();
+        self.ptr_address.host_address.next = bit_cast_to(self.host.bus_address.val(), &self.ptr_address.host_address.next);
+        self.array.ptr_read_both.next = self.ptr_address.read.val();
+        self.array.ptr_even.next = self.ptr_address.even.val();
+        self.array.ptr_odd.next = self.ptr_address.odd.val();
+        self.array.starts_odd.next = self.ptr_address.starts_odd.val();
         self.array.acts.next = self.broadcaster.acts.val();
         self.array.rows_bank.next = self.broadcaster.rows_bank.val();
         self.array.parity.next = self.broadcaster.parity.val();

@@ -70,6 +70,8 @@ pub struct MemoryPort {
     at_check: Flag,
     at_lane: Reg,
     at_end: Reg,
+    at_top: Reg,
+    at_mask: Reg,
     exists: Flag,
     fits: Flag,
     word: Reg,
@@ -85,6 +87,7 @@ pub struct MemoryPort {
     depth: Wire<Local>,
     count: Wire<Local>,
     last_lane: Wire<Local>,
+    last_mask: Wire<Local>,
     // the lane that is asked for (0), in the memory's output (1), in two registers on the way (2, 3), in `lane_word` (4)
     left: Reg,
     issuing: Flag,
@@ -111,6 +114,7 @@ pub struct MemoryPort {
     shifts: Vec<Const>,
     masks: Vec<Const>,
     last_lanes: Vec<Const>,
+    last_masks: Vec<Const>,
     all_ones: Const,
     _address: usize,
     _offset: usize,
@@ -125,6 +129,8 @@ impl MemoryPort {
         let more = Arch { pes: arch.pes + 1, ..arch.clone() };
         let fixed_count = |k: &MemoryKind| if k.count(arch) == k.count(&more) { k.count(arch) } else { 0 };
         let present = |k: &MemoryKind| k.depth(arch) > 0;
+        // the bits of a word in its last lane
+        let ones = |width: usize| (1 << ((width - 1) % 32 + 1)) - 1;
         let window = |k: &MemoryKind| if present(k) { k.window_lanes(arch) } else { 1 };
         MemoryPort {
             clock: Default::default(),
@@ -164,6 +170,8 @@ impl MemoryPort {
             at_check: Flag::new(),
             at_lane: Reg::new(lane),
             at_end: Reg::new(lane),
+            at_top: Reg::new(lane),
+            at_mask: Reg::new(32),
             exists: Flag::new(),
             fits: Flag::new(),
             word: Reg::new(32 * lanes),
@@ -178,6 +186,7 @@ impl MemoryPort {
             depth: Wire::new(DEPTH_BITS),
             count: Wire::new(PE_COUNT_BITS),
             last_lane: Wire::new(lane),
+            last_mask: Wire::new(32),
             left: Reg::new(32),
             issuing: Flag::new(),
             writing: Flag::new(),
@@ -203,6 +212,7 @@ impl MemoryPort {
             shifts: all.iter().map(|k| Const::new(3, window(k).trailing_zeros().into())).collect(),
             masks: all.iter().map(|k| Const::new(LANE_ADDRESS_BITS, window(k) as u64 - 1)).collect(),
             last_lanes: all.iter().map(|k| Const::new(lane, if present(k) { k.width(arch).div_ceil(32) as u64 - 1 } else { 0 })).collect(),
+            last_masks: all.iter().map(|k| Const::new(32, if present(k) { ones(k.width(arch)) } else { 0 })).collect(),
             all_ones: Const::new(32, 0xffff_ffff),
             _address: address,
             _offset: 18,
@@ -214,8 +224,8 @@ impl Logic for MemoryPort {
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(
-            self, clock, step, at_memory, at_pe, at_check, at_lane, at_end, exists, fits, word, lane_word, state, left, issuing, writing,
-            opening
+            self, clock, step, at_memory, at_pe, at_check, at_lane, at_end, at_top, at_mask, exists, fits, word, lane_word, state, left,
+            issuing, writing, opening
         );
         dff_setup!(
             self, clock, address_0, lane_0, valid_1, lane_1, last_1, valid_2, lane_2, last_2, valid_3, lane_3, last_3, valid_4, lane_4,
@@ -247,6 +257,7 @@ impl Logic for MemoryPort {
         self.depth.next = 0.into();
         self.count.next = self.pes.val();
         self.last_lane.next = 0.into();
+        self.last_mask.next = 0.into();
         for k in 0..8 {
             if self.at_memory.q.val() == k.index() {
                 self.word_address.next = self.lane_address.val() >> self.shifts[k].val();
@@ -256,11 +267,14 @@ impl Logic for MemoryPort {
                     self.count.next = self.counts[k].val();
                 }
                 self.last_lane.next = self.last_lanes[k].val();
+                self.last_mask.next = self.last_masks[k].val();
             }
         }
         if self.step.q.val() == Step::Locate {
             self.at_lane.d.next = self.lane.val();
             self.at_end.d.next = self.last_lane.val();
+            self.at_top.d.next = self.last_lane.val();
+            self.at_mask.d.next = self.last_mask.val();
             self.lane_0.d.next = 0.into();
             self.left.d.next = 1.into();
             self.exists.d.next =
@@ -296,6 +310,11 @@ impl Logic for MemoryPort {
         self.lane_word.d.next = self.lane_word.q.val();
         if self.valid_3.q.val() {
             self.lane_word.d.next = self.bus_word.val();
+            if self.lane_3.q.val() == self.at_top.q.val() {
+                self.lane_word.d.next = self.bus_word.val() & self.at_mask.q.val();
+            } else if self.lane_3.q.val() > self.at_top.q.val() {
+                self.lane_word.d.next = 0.into();
+            }
         }
         self.valid_3.d.next = self.valid_2.q.val();
         self.lane_3.d.next = self.lane_2.q.val();
@@ -408,7 +427,8 @@ impl Logic for MemoryPort {
                  request holds until ack. A read answers with the lane; a write reads the word, lane by lane, replaces the\n\
                  bytes that strobe names and writes it back. A lane beyond the memory, or a PE that does not exist, is\n\
                  answered with range_error and touches nothing. check reads check_words words of a memory and\n\
-                 gives their CRC-32 with checked; a length of zero or beyond the memory is refused. stop ends it.",
+                 gives their CRC-32 with checked; a length of zero or beyond the memory is refused. stop ends it. Bits of a lane\n\
+                 beyond the word are zero, whatever bus_word says.",
             )
             .value("_offset", self._offset)
             .into_timing()

@@ -34,6 +34,42 @@ impl Logic for Multiply {
     }
 }
 
+/// `accumulate.v`: base plus a product or a bias.
+#[derive(LogicBlock)]
+pub struct Accumulate {
+    pub base: Wire<In>,
+    pub write_back: Signal<In, Bit>,
+    pub product: Wire<In>,
+    pub bias: Wire<In>,
+    pub sum: Wire<Out>,
+    _sum: usize,
+}
+
+impl Accumulate {
+    /// Bits of the sum, more than 16.
+    pub fn new(sum: usize) -> Accumulate {
+        Accumulate {
+            base: Wire::new(sum),
+            write_back: Default::default(),
+            product: Wire::new(sum),
+            bias: Wire::new(sum),
+            sum: Wire::new(sum),
+            _sum: sum,
+        }
+    }
+}
+
+impl Logic for Accumulate {
+    fn update(&mut self) {}
+    fn connect(&mut self) {
+        self.sum.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let name = format!("accumulate #(.SUM({}))", self._sum);
+        Verilog::Blackbox(BlackBox { name, code: include_str!("accumulate.v").into() })
+    }
+}
+
 /// `requantize.v`: accumulator to activation. The same function is `spec::fixed::requantize`.
 #[derive(LogicBlock)]
 pub struct Requantize {

@@ -6,28 +6,29 @@
 module column_queue #(
     parameter DEPTH = 7,
     parameter VALUE = 16,
-    parameter TURN = 12
+    parameter FIRST = 12,
+    parameter TURNS = 7
 ) (
     input wire clock,
     input wire clear,
     input wire offer,
     input wire in_token,
     input wire [VALUE-1:0] in_value,
-    input wire [TURN-1:0] in_first,
-    input wire [TURN-1:0] in_turns,
+    input wire [FIRST-1:0] in_first,
+    input wire [TURNS-1:0] in_minus_turns,
     output wire room,
     output wire full,
     input wire take,
     output wire valid,
     output wire out_token,
     output wire [VALUE-1:0] out_value,
-    output wire [TURN-1:0] out_first,
-    output wire [TURN-1:0] out_turns
+    output wire [FIRST-1:0] out_first,
+    output wire [TURNS-1:0] out_minus_turns
 );
-    localparam WIDTH = 1 + VALUE + 2 * TURN;
-    wire [WIDTH-1:0] in = {in_token, in_value, in_first, in_turns};
+    localparam WIDTH = 1 + VALUE + FIRST + TURNS;
+    wire [WIDTH-1:0] in = {in_token, in_value, in_first, in_minus_turns};
     wire [WIDTH-1:0] out;
-    assign {out_token, out_value, out_first, out_turns} = out;
+    assign {out_token, out_value, out_first, out_minus_turns} = out;
     generate
         if (DEPTH == 0) begin : direct
             wire unused = clock | clear;
@@ -36,24 +37,28 @@ module column_queue #(
             assign valid = offer;
             assign out = in;
         end else begin : stored
-            localparam WORDS = (DEPTH < 2) ? 2 : DEPTH;
-            localparam INDEX = $clog2(WORDS);
+            // a power of two of words: head and tail wrap by themselves; LUT RAM has no fewer
+            localparam INDEX = (DEPTH < 2) ? 1 : $clog2(DEPTH);
             localparam COUNT = $clog2(DEPTH + 1);
-            localparam [31:0] LAST_INDEX = WORDS - 1;
-            localparam [31:0] FULL_COUNT = DEPTH;
+            localparam [31:0] LAST_COUNT = DEPTH - 1;
+            localparam [31:0] ONE = 1;
             (* ram_style = "distributed", no_rw_check *)
-            reg [WIDTH-1:0] words [0:WORDS-1];
+            reg [WIDTH-1:0] words [0:(1<<INDEX)-1];
             reg [INDEX-1:0] head;
             reg [INDEX-1:0] tail;
             reg [COUNT-1:0] count;
             reg filled;
             reg empty;
             assign full = filled;
-            wire [INDEX-1:0] head_next = (head == LAST_INDEX[INDEX-1:0]) ? {INDEX{1'b0}} : head + {{(INDEX-1){1'b0}}, 1'b1};
-            wire [INDEX-1:0] tail_next = (tail == LAST_INDEX[INDEX-1:0]) ? {INDEX{1'b0}} : tail + {{(INDEX-1){1'b0}}, 1'b1};
             wire store = offer && room;
             wire remove = take && !empty;
-            wire [COUNT:0] count_next = {1'b0, count} + {{COUNT{1'b0}}, store} - {{COUNT{1'b0}}, remove};
+            // counted in LUTs: a carry chain takes more for so few bits
+            wire [COUNT-1:0] count_next;
+            genvar i;
+            for (i = 0; i < COUNT; i = i + 1) begin : counted
+                if (i == 0) assign count_next[i] = !count[i];
+                else assign count_next[i] = count[i] ^ (store ? &count[i-1:0] : !(|count[i-1:0]));
+            end
             assign room = !filled || take;
             assign valid = !empty;
             assign out = words[tail];
@@ -66,11 +71,13 @@ module column_queue #(
                     filled <= 1'b0;
                     empty <= 1'b1;
                 end else begin
-                    if (store) head <= head_next;
-                    if (remove) tail <= tail_next;
-                    count <= count_next[COUNT-1:0];
-                    filled <= count_next == FULL_COUNT[COUNT:0];
-                    empty <= count_next == {(COUNT+1){1'b0}};
+                    if (store) head <= head + ONE[INDEX-1:0];
+                    if (remove) tail <= tail + ONE[INDEX-1:0];
+                    if (store != remove) begin
+                        count <= count_next;
+                        filled <= store && count == LAST_COUNT[COUNT-1:0];
+                        empty <= remove && count == ONE[COUNT-1:0];
+                    end
                 end
             end
         end

@@ -12,21 +12,26 @@ pub struct LaneSelect {
     pub field: Wire<Out>,
     _width: usize,
     _lanes: usize,
+    _word: usize,
 }
 
 impl LaneSelect {
     /// The 32-bit lanes of a word of `width` bits in the host's window.
     pub fn of_word(width: usize) -> LaneSelect {
-        LaneSelect::new(32, width.div_ceil(32).next_power_of_two())
+        LaneSelect::with(32, width.div_ceil(32).next_power_of_two(), width)
     }
     /// `lanes` fields of `width` bits.
     pub fn new(width: usize, lanes: usize) -> LaneSelect {
+        LaneSelect::with(width, lanes, width * lanes)
+    }
+    fn with(width: usize, lanes: usize, word: usize) -> LaneSelect {
         LaneSelect {
-            word: Wire::new(width * lanes),
+            word: Wire::new(word),
             lane: Wire::new(address_bits(lanes)),
             field: Wire::new(width),
             _width: width,
             _lanes: lanes,
+            _word: word,
         }
     }
 }
@@ -37,8 +42,8 @@ impl Logic for LaneSelect {
         self.field.connect();
     }
     fn hdl(&self) -> Verilog {
-        let (width, lanes, index) = (self._width, self._lanes, address_bits(self._lanes));
-        let name = format!("lane_select #(.WIDTH({width}), .LANES({lanes}), .INDEX({index}))");
+        let (width, lanes, index, word) = (self._width, self._lanes, address_bits(self._lanes), self._word);
+        let name = format!("lane_select #(.WIDTH({width}), .LANES({lanes}), .INDEX({index}), .WORD({word}))");
         Verilog::Blackbox(BlackBox { name, code: include_str!("lane_select.v").into() })
     }
 }

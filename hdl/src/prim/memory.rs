@@ -71,9 +71,23 @@ impl Logic for Memory {
             None => String::new(),
         };
         let (width, depth, address) = (self._width, self._depth, address_bits(self._depth));
-        let name = format!("memory #(.WIDTH({width}), .DEPTH({depth}), .ADDRESS({address}), .STYLE(\"{style}\"){preload})");
+        let slice = if self._style == Style::Block { slice(width, depth) } else { 0 };
+        let slice = if slice > 0 { format!(", .SLICE({slice})") } else { String::new() };
+        let name = format!("memory #(.WIDTH({width}), .DEPTH({depth}), .ADDRESS({address}), .STYLE(\"{style}\"){slice}{preload})");
         Verilog::Blackbox(BlackBox { name, code: include_str!("memory.v").into() })
     }
+}
+
+/// Bits and words of the block RAMs of 16 Kbit that ECP5 and Xilinx have.
+const SHAPES: [(usize, usize); 6] = [(36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16_384)];
+
+/// Bits of the RAMs as deep as the memory, where they take at most a third more than the fewest RAMs do, which need a
+/// multiplexer; 0 where the fewest need none, or too many would be taken. A bank of 2,049 pointers is what it is for.
+fn slice(width: usize, depth: usize) -> usize {
+    let count = |(bits, words): &(usize, usize)| width.div_ceil(*bits) * depth.div_ceil(*words);
+    let fewest = SHAPES.iter().map(count).min().unwrap_or(0);
+    let deep = SHAPES.iter().find(|(_, words)| *words >= depth);
+    deep.filter(|shape| count(shape) > fewest && 3 * count(shape) <= 4 * fewest).map_or(0, |(bits, _)| *bits)
 }
 
 /// `single_port.v`: one address for reading and writing, in block RAM or what is larger.
@@ -163,5 +177,20 @@ impl Logic for Accumulators {
         let (width, depth, address) = (self._width, self._depth, address_bits(self._depth));
         let name = format!("accumulators #(.WIDTH({width}), .DEPTH({depth}), .ADDRESS({address}))");
         Verilog::Blackbox(BlackBox { name, code: include_str!("accumulators.v").into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_where_they_cost_little() {
+        // three RAMs with a multiplexer, four without
+        assert_eq!(slice(15, 2049), 4);
+        // as many, or the tool's own choice
+        assert_eq!((slice(15, 2048), slice(18, 1024), slice(17, 600)), (0, 0, 0));
+        // five instead of three; deeper than any
+        assert_eq!((slice(17, 2049), slice(8, 20_000)), (0, 0));
     }
 }

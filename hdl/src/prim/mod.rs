@@ -10,7 +10,7 @@ mod memory;
 mod queue;
 
 pub use activation::Activation;
-pub use arithmetic::{AlignShift, Crc32, Delay, Larger, Multiply, Requantize};
+pub use arithmetic::{Accumulate, AlignShift, Crc32, Delay, Larger, Multiply, Requantize};
 pub use lanes::{ByteMerge, LaneMerge, LaneSelect};
 pub use memory::{Accumulators, Memory, SinglePort, Style};
 pub use queue::ColumnQueue;

@@ -12,7 +12,7 @@ pub struct ColumnQueue {
     pub in_token: Signal<In, Bit>,
     pub in_value: Wire<In>,
     pub in_first: Wire<In>,
-    pub in_turns: Wire<In>,
+    pub in_minus_turns: Wire<In>,
     pub room: Signal<Out, Bit>,
     pub full: Signal<Out, Bit>,
     pub take: Signal<In, Bit>,
@@ -20,34 +20,36 @@ pub struct ColumnQueue {
     pub out_token: Signal<Out, Bit>,
     pub out_value: Wire<Out>,
     pub out_first: Wire<Out>,
-    pub out_turns: Wire<Out>,
+    pub out_minus_turns: Wire<Out>,
     _depth: usize,
     _value: usize,
-    _turn: usize,
+    _first: usize,
+    _turns: usize,
 }
 
 impl ColumnQueue {
-    /// Slots, bits of the value that travels with a column, and bits of its first entry and of its turns.
-    pub fn new(depth: usize, value: usize, turn: usize) -> ColumnQueue {
+    /// Slots, bits of the value that travels with a column, of the number of its first entry, and of its turns.
+    pub fn new(depth: usize, value: usize, first: usize, turns: usize) -> ColumnQueue {
         ColumnQueue {
             clock: Default::default(),
             clear: Default::default(),
             offer: Default::default(),
             in_token: Default::default(),
             in_value: Wire::new(value),
-            in_first: Wire::new(turn),
-            in_turns: Wire::new(turn),
+            in_first: Wire::new(first),
+            in_minus_turns: Wire::new(turns),
             room: Default::default(),
             full: Default::default(),
             take: Default::default(),
             valid: Default::default(),
             out_token: Default::default(),
             out_value: Wire::new(value),
-            out_first: Wire::new(turn),
-            out_turns: Wire::new(turn),
+            out_first: Wire::new(first),
+            out_minus_turns: Wire::new(turns),
             _depth: depth,
             _value: value,
-            _turn: turn,
+            _first: first,
+            _turns: turns,
         }
     }
 }
@@ -61,11 +63,11 @@ impl Logic for ColumnQueue {
         self.out_token.connect();
         self.out_value.connect();
         self.out_first.connect();
-        self.out_turns.connect();
+        self.out_minus_turns.connect();
     }
     fn hdl(&self) -> Verilog {
-        let (depth, value, turn) = (self._depth, self._value, self._turn);
-        let name = format!("column_queue #(.DEPTH({depth}), .VALUE({value}), .TURN({turn}))");
+        let (depth, value, first, turns) = (self._depth, self._value, self._first, self._turns);
+        let name = format!("column_queue #(.DEPTH({depth}), .VALUE({value}), .FIRST({first}), .TURNS({turns}))");
         Verilog::Blackbox(BlackBox { name, code: include_str!("column_queue.v").into() })
     }
 }

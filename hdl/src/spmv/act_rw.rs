@@ -26,14 +26,11 @@ pub struct ActRw {
     pub old_read: Vec<Signal<In, Bit>>,
     pub old_row: Vec<Wire<In>>,
     pub old: Vec<Wire<Out>>,
-    pub host_read_a: Signal<In, Bit>,
-    pub host_read_b: Signal<In, Bit>,
-    pub host_write_a: Signal<In, Bit>,
-    pub host_write_b: Signal<In, Bit>,
+    pub host_write: Signal<In, Bit>,
     pub host_address: Wire<In>,
     pub host_data: Wire<In>,
-    pub host_a: Wire<Out>,
-    pub host_b: Wire<Out>,
+    pub host_nonzero: Signal<In, Bit>,
+    pub host_word: Wire<Out>,
     // both buffers as halves of one memory; with pooling, which reads both at once, a memory each
     both: Vec<Memory>,
     act_a: Vec<Memory>,
@@ -42,6 +39,8 @@ pub struct ActRw {
     current: Reg,
     // a stored word: the activation, and above it whether it is not zero, so that nothing has to find that out behind the memory
     incoming: Wire<Local>,
+    nonzero: Signal<Local, Bit>,
+    target: Wire<Local>,
     stored: Wire<Local>,
     fetched: Wire<Local>,
     _nonzero: usize,
@@ -75,20 +74,19 @@ impl ActRw {
             old_read: (0..conv).map(|_| Default::default()).collect(),
             old_row: (0..conv).map(|_| Wire::new(w.act)).collect(),
             old: (0..conv).map(|_| Wire::new(ACT_BITS)).collect(),
-            host_read_a: Default::default(),
-            host_read_b: Default::default(),
-            host_write_a: Default::default(),
-            host_write_b: Default::default(),
+            host_write: Default::default(),
             host_address: Wire::new(w.act),
             host_data: Wire::new(ACT_BITS),
-            host_a: Wire::new(ACT_BITS),
-            host_b: Wire::new(ACT_BITS),
+            host_nonzero: Default::default(),
+            host_word: Wire::new(ACT_BITS),
             both: (conv..1).map(|_| memory(2 << w.act)).collect(),
             act_a: (0..conv).map(|_| memory(arch.act_depth)).collect(),
             act_b: (0..conv).map(|_| memory(arch.act_depth)).collect(),
             waiting: Flag::new(),
             current: Reg::new(ACT_BITS),
             incoming: Wire::new(ACT_BITS),
+            nonzero: Default::default(),
+            target: Wire::new(w.act),
             stored: Wire::new(ACT_BITS + 1),
             fetched: Wire::new(ACT_BITS + 1),
             _nonzero: ACT_BITS,
@@ -105,71 +103,52 @@ impl Logic for ActRw {
     fn update(&mut self) {
         dff_setup!(self, clock, waiting, current);
         self.incoming.next = self.host_data.val();
+        self.target.next = self.host_address.val();
+        self.nonzero.next = self.host_nonzero.val();
         if self.write.val() {
             self.incoming.next = self.write_act.val();
+            self.target.next = self.write_row.val();
+            self.nonzero.next = self.write_act.val().any();
         }
-        self.stored.next = bit_cast_to(self.incoming.val(), &self.stored.next)
-            | (bit_cast_bit(self.incoming.val().any(), &self.stored.next) << self._nonzero);
+        self.stored.next =
+            bit_cast_to(self.incoming.val(), &self.stored.next) | (bit_cast_bit(self.nonzero.val(), &self.stored.next) << self._nonzero);
         for p in 0..(self._plain) {
             self.both[p].clock.next = self.clock.val();
-            self.both[p].read_enable.next = self.scan_read.val() | self.host_read_a.val() | self.host_read_b.val();
+            self.both[p].read_enable.next = self.scan_read.val();
             self.both[p].read_address.next =
                 bit_cast_to(self.scan_row.val(), self._both) | (bit_cast_bit(self.source_b.val(), self._both) << self._act);
-            if self.host_read_a.val() | self.host_read_b.val() {
-                self.both[p].read_address.next =
-                    bit_cast_to(self.host_address.val(), self._both) | (bit_cast_bit(self.host_read_b.val(), self._both) << self._act);
-            }
-            self.both[p].write_enable.next = self.write.val() | self.host_write_a.val() | self.host_write_b.val();
+            self.both[p].write_enable.next = self.write.val() | self.host_write.val();
             self.both[p].write_address.next =
-                bit_cast_to(self.host_address.val(), self._both) | (bit_cast_bit(self.host_write_b.val(), self._both) << self._act);
+                bit_cast_to(self.target.val(), self._both) | (bit_cast_bit(!self.source_b.val(), self._both) << self._act);
             self.both[p].write_data.next = self.stored.val();
-            if self.write.val() {
-                self.both[p].write_address.next =
-                    bit_cast_to(self.write_row.val(), self._both) | (bit_cast_bit(!self.source_b.val(), self._both) << self._act);
-            }
             self.fetched.next = self.both[p].read_data.val();
-            self.host_a.next = self.both[p].read_data.val().get_bits::<Fit>(0);
-            self.host_b.next = self.both[p].read_data.val().get_bits::<Fit>(0);
         }
         for c in 0..(self._conv) {
             self.act_a[c].clock.next = self.clock.val();
             self.act_b[c].clock.next = self.clock.val();
-            self.act_a[c].read_enable.next = (self.scan_read.val() & !self.source_b.val()) | self.host_read_a.val();
-            self.act_b[c].read_enable.next = (self.scan_read.val() & self.source_b.val()) | self.host_read_b.val();
+            self.act_a[c].read_enable.next = self.scan_read.val();
+            self.act_b[c].read_enable.next = self.scan_read.val();
             self.act_a[c].read_address.next = self.scan_row.val();
             self.act_b[c].read_address.next = self.scan_row.val();
+            self.fetched.next = self.act_a[c].read_data.val();
             self.old[c].next = self.act_b[c].read_data.val().get_bits::<Fit>(0);
             if self.source_b.val() {
-                self.act_a[c].read_enable.next = self.old_read[c].val() | self.host_read_a.val();
+                self.act_a[c].read_enable.next = self.old_read[c].val();
                 self.act_a[c].read_address.next = self.old_row[c].val();
+                self.fetched.next = self.act_b[c].read_data.val();
                 self.old[c].next = self.act_a[c].read_data.val().get_bits::<Fit>(0);
             } else {
-                self.act_b[c].read_enable.next = self.old_read[c].val() | self.host_read_b.val();
+                self.act_b[c].read_enable.next = self.old_read[c].val();
                 self.act_b[c].read_address.next = self.old_row[c].val();
             }
-            if self.host_read_a.val() {
-                self.act_a[c].read_address.next = self.host_address.val();
-            }
-            if self.host_read_b.val() {
-                self.act_b[c].read_address.next = self.host_address.val();
-            }
-            self.act_a[c].write_enable.next = (self.write.val() & self.source_b.val()) | self.host_write_a.val();
-            self.act_b[c].write_enable.next = (self.write.val() & !self.source_b.val()) | self.host_write_b.val();
-            self.act_a[c].write_address.next = self.host_address.val();
-            self.act_b[c].write_address.next = self.host_address.val();
+            self.act_a[c].write_enable.next = self.source_b.val() & (self.write.val() | self.host_write.val());
+            self.act_b[c].write_enable.next = !self.source_b.val() & (self.write.val() | self.host_write.val());
+            self.act_a[c].write_address.next = self.target.val();
+            self.act_b[c].write_address.next = self.target.val();
             self.act_a[c].write_data.next = self.stored.val();
             self.act_b[c].write_data.next = self.stored.val();
-            if self.write.val() {
-                self.act_a[c].write_address.next = self.write_row.val();
-                self.act_b[c].write_address.next = self.write_row.val();
-            }
-            self.fetched.next = self.act_a[c].read_data.val();
-            if self.source_b.val() {
-                self.fetched.next = self.act_b[c].read_data.val();
-            }
-            self.host_a.next = self.act_a[c].read_data.val().get_bits::<Fit>(0);
-            self.host_b.next = self.act_b[c].read_data.val().get_bits::<Fit>(0);
         }
+        self.host_word.next = bit_cast_slice(self.fetched.val(), 0, ACT_BITS);
         if self.load.val() {
             self.current.d.next = bit_cast_slice(self.fetched.val(), 0, ACT_BITS);
             self.waiting.d.next =
@@ -190,7 +169,8 @@ impl Logic for ActRw {
              scan_read reads word scan_row of the source buffer (B if source_b, else A). A cycle later or\n\
              at any time after, load takes that word as the current activation: it is pending if it is not\n\
              zero and this PE is below load_lanes. take with this PE's number in take_lane ends that.\n\
-             write stores a result in the other buffer. The host's accesses come only while nothing else does.",
+             write stores a result in the other buffer, host_write a word of the host, which knows whether it is zero. The host reads as the scan does: host_word.\n\
+             Its accesses come only while nothing else does.",
         );
         if self._conv == 0 {
             return meta.value("_act", self._act).value("_nonzero", self._nonzero).into_timing();

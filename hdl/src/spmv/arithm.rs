@@ -1,13 +1,13 @@
 //! ArithmUnit: row, weight, product, accumulation, and a layer's write-back through the same stages.
 //!
 //! Stages, counted from the cycle in which SpmatRead issues an entry (0): 1 word, 2 row and weight
-//! address, 3 weight, 4 product, 5 operand and accumulator address, 6 sum, 7 accumulator write. A sum
+//! address, 3 weight, 4 product and accumulator address, 5 what is added to, 6 sum, 7 accumulator write. A sum
 //! that is written back goes on: 7 and 8 requantization, 9 activation write.
 
 use super::decode::Decode;
 use super::pooling::Pooling;
 use super::Widths;
-use crate::prim::{Accumulators, Memory, Multiply, Requantize, Style};
+use crate::prim::{Accumulate, Memory, Multiply, Requantize, Style};
 use crate::signal::*;
 use lacuna_compress::spec::arch::{Arch, ACT_BITS};
 
@@ -49,17 +49,18 @@ pub struct Arithm {
     // stage 2
     valid_2: Flag,
     write_back_2: Flag,
-    first_2: Flag,
     last_2: Flag,
     value_2: Reg,
     weight_2: Reg,
     run_2: Reg,
-    row_before: Wire<Local>,
+    // the row of the entry before in the column
+    row_before: Reg,
     no_row: Const,
     entry_row: Wire<Local>,
     decode: Decode,
     // stage 3
     valid_3: Flag,
+    gap_3: Flag,
     write_back_3: Flag,
     last_3: Flag,
     row_3: Reg,
@@ -73,23 +74,31 @@ pub struct Arithm {
     weight_4: Reg,
     multiply: Multiply,
     bias: Memory,
+    accumulators: Memory,
     // stage 5
     valid_5: Flag,
     write_back_5: Flag,
     last_5: Flag,
     row_5: Reg,
     place_5: Vec<Reg>,
-    accumulators: Accumulators,
+    // where the accumulator's value is: near, in stage 6 or 7, or else in stage 8 or the memory; of the two in the younger
+    near_5: Flag,
+    younger_5: Flag,
+    // the write-back in stage 6 leaves zero
+    zero_5: Flag,
+    again_4: Signal<Local, Bit>,
+    twice_4: Signal<Local, Bit>,
+    thrice_4: Signal<Local, Bit>,
     // stage 6
     valid_6: Flag,
     write_back_6: Flag,
     last_6: Flag,
     row_6: Reg,
-    operand_6: Reg,
-    again_6: Flag,
-    twice_6: Flag,
+    product_6: Reg,
+    bias_6: Reg,
+    base_6: Reg,
+    accumulate: Accumulate,
     sum: Wire<Local>,
-    base: Wire<Local>,
     // stage 7
     valid_7: Flag,
     row_7: Reg,
@@ -121,6 +130,8 @@ impl Arithm {
         let sum = arch.acc_bits;
         let conv = usize::from(arch.conv);
         let decode = Decode::new(arch);
+        // the depth of the smallest LUT RAMs; above, LUTs that choose between them come on top
+        let accumulators = if arch.acc_depth <= 16 { Style::Small } else { Style::Block };
         Arithm {
             clock: Default::default(),
             clear: Default::default(),
@@ -156,17 +167,17 @@ impl Arithm {
             host_codebook: Wire::new(decode.host_data.bits()),
             valid_2: Flag::new(),
             write_back_2: Flag::new(),
-            first_2: Flag::new(),
             last_2: Flag::new(),
             value_2: Reg::new(w.value),
             weight_2: Reg::new(arch.weight_bits),
             run_2: Reg::new(arch.run_bits),
-            row_before: Wire::new(w.acc),
+            row_before: Reg::new(w.acc),
             // row 0 is the one behind it
             no_row: Const::new(w.acc, (1 << w.acc) - 1),
             entry_row: Wire::new(w.acc),
             decode,
             valid_3: Flag::new(),
+            gap_3: Flag::new(),
             write_back_3: Flag::new(),
             last_3: Flag::new(),
             row_3: Reg::new(w.acc),
@@ -179,21 +190,27 @@ impl Arithm {
             weight_4: Reg::new(arch.weight_value_bits()),
             multiply: Multiply::new(arch.weight_value_bits(), ACT_BITS, sum),
             bias: Memory::new(Style::Block, sum, arch.bias_depth, Some("bias")),
+            accumulators: Memory::new(accumulators, sum, arch.acc_depth, None),
             valid_5: Flag::new(),
             write_back_5: Flag::new(),
             last_5: Flag::new(),
             row_5: Reg::new(w.acc),
             place_5: (0..conv).map(|_| Reg::new(w.value)).collect(),
-            accumulators: Accumulators::new(sum, arch.acc_depth),
+            near_5: Flag::new(),
+            younger_5: Flag::new(),
+            zero_5: Flag::new(),
+            again_4: Default::default(),
+            twice_4: Default::default(),
+            thrice_4: Default::default(),
             valid_6: Flag::new(),
             write_back_6: Flag::new(),
             last_6: Flag::new(),
             row_6: Reg::new(w.acc),
-            operand_6: Reg::new(sum),
-            again_6: Flag::new(),
-            twice_6: Flag::new(),
+            product_6: Reg::new(sum),
+            bias_6: Reg::new(sum),
+            base_6: Reg::new(sum),
+            accumulate: Accumulate::new(sum),
             sum: Wire::new(sum),
-            base: Wire::new(sum),
             valid_7: Flag::new(),
             row_7: Reg::new(w.acc),
             stored_7: Reg::new(sum),
@@ -221,11 +238,11 @@ impl Arithm {
 impl Logic for Arithm {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, valid_2, write_back_2, first_2, last_2, value_2, weight_2, run_2);
-        dff_setup!(self, clock, valid_3, write_back_3, last_3, row_3, value_3);
+        dff_setup!(self, clock, valid_2, write_back_2, last_2, value_2, weight_2, run_2, row_before);
+        dff_setup!(self, clock, valid_3, gap_3, write_back_3, last_3, row_3, value_3);
         dff_setup!(self, clock, valid_4, write_back_4, last_4, row_4, value_4, weight_4);
-        dff_setup!(self, clock, valid_5, write_back_5, last_5, row_5);
-        dff_setup!(self, clock, valid_6, write_back_6, last_6, row_6, operand_6, again_6, twice_6);
+        dff_setup!(self, clock, valid_5, write_back_5, last_5, row_5, near_5, younger_5, zero_5);
+        dff_setup!(self, clock, valid_6, write_back_6, last_6, row_6, product_6, bias_6, base_6);
         dff_setup!(self, clock, valid_7, row_7, stored_7, stored_8, result_7, last_7, target_7, sum_7);
         dff_setup!(self, clock, result_8, last_8, target_8, result_9, target_9, act_9, finished);
         clock!(self, clock, decode, multiply, bias, accumulators, requantize);
@@ -233,7 +250,6 @@ impl Logic for Arithm {
         // stage 1 to 2: rows are written back one after the other
         self.valid_2.d.next = self.valid.val();
         self.write_back_2.d.next = self.write_back.val();
-        self.first_2.d.next = self.first.val();
         self.last_2.d.next = self.last.val();
         self.value_2.d.next = self.value.val();
         self.weight_2.d.next = self.weight.val();
@@ -242,16 +258,19 @@ impl Logic for Arithm {
             self.run_2.d.next = 0.into();
         }
 
-        // stage 2: the run counts from the entry before, which is the last one that stage 3 has seen
-        self.row_before.next = self.row_3.q.val();
-        if self.first_2.q.val() {
-            self.row_before.next = self.no_row.val();
+        // stage 2: the run counts from the entry before; before the first there is none
+        self.entry_row.next = bit_cast_to(self.run_2.q.val(), &self.entry_row.next) + self.row_before.q.val() + 1;
+        if self.valid_2.q.val() {
+            self.row_before.d.next = self.entry_row.val();
         }
-        self.entry_row.next = self.row_before.val() + bit_cast_to(self.run_2.q.val(), &self.entry_row.next) + 1;
+        if self.first.val() {
+            self.row_before.d.next = self.no_row.val();
+        }
         self.decode.enable.next = self.valid_2.q.val();
         self.decode.layer.next = self.layer.val();
         self.decode.field.next = self.weight_2.q.val();
         self.valid_3.d.next = self.valid_2.q.val();
+        self.gap_3.d.next = !self.valid_2.q.val();
         if self.valid_2.q.val() {
             self.write_back_3.d.next = self.write_back_2.q.val();
             self.last_3.d.next = self.last_2.q.val();
@@ -264,6 +283,10 @@ impl Logic for Arithm {
         self.write_back_4.d.next = self.write_back_3.q.val();
         self.last_4.d.next = self.last_3.q.val();
         self.row_4.d.next = self.row_3.q.val();
+        if self.gap_3.q.val() {
+            // the host's address comes by bias_base alone
+            self.row_4.d.next = 0.into();
+        }
         self.value_4.d.next = self.value_3.q.val();
         self.weight_4.d.next = self.decode.weight.val();
 
@@ -277,18 +300,40 @@ impl Logic for Arithm {
         }
         self.bias.read_enable.next = self.valid_4.q.val() | self.host_read_bias.val();
         self.bias.read_address.next = self.bias_base.val() + bit_cast_to(self.row_4.q.val(), &self.bias_base.val());
+        self.accumulators.read_enable.next = self.valid_4.q.val();
+        self.accumulators.read_address.next = self.row_4.q.val();
+        // sums that are under way to the memory, the youngest first
+        self.again_4.next = self.valid_5.q.val() & (self.row_5.q.val() == self.row_4.q.val());
+        self.twice_4.next = self.valid_6.q.val() & (self.row_6.q.val() == self.row_4.q.val());
+        self.thrice_4.next = self.valid_7.q.val() & (self.row_7.q.val() == self.row_4.q.val());
+        self.near_5.d.next = self.again_4.val() | self.twice_4.val();
+        self.younger_5.d.next = self.again_4.val() | (!self.twice_4.val() & self.thrice_4.val());
+        self.zero_5.d.next = self.again_4.val() & self.write_back_5.q.val();
         self.valid_5.d.next = self.valid_4.q.val();
         self.write_back_5.d.next = self.write_back_4.q.val();
         self.last_5.d.next = self.last_4.q.val();
         self.row_5.d.next = self.row_4.q.val();
 
         // stage 5
-        self.accumulators.read_enable.next = self.valid_5.q.val();
-        self.accumulators.read_address.next = self.row_5.q.val();
-        self.operand_6.d.next = self.multiply.product.val();
-        if self.write_back_5.q.val() {
-            self.operand_6.d.next = self.bias.read_data.val();
+        self.accumulate.base.next = self.base_6.q.val();
+        self.accumulate.write_back.next = self.write_back_6.q.val();
+        self.accumulate.product.next = self.product_6.q.val();
+        self.accumulate.bias.next = self.bias_6.q.val();
+        self.sum.next = self.accumulate.sum.val();
+        self.base_6.d.next = self.accumulators.read_data.val();
+        if self.near_5.q.val() {
+            self.base_6.d.next = self.stored_7.q.val();
+            if self.younger_5.q.val() {
+                self.base_6.d.next = self.sum.val();
+            }
+        } else if self.younger_5.q.val() {
+            self.base_6.d.next = self.stored_8.q.val();
         }
+        if self.zero_5.q.val() {
+            self.base_6.d.next = 0.into();
+        }
+        self.product_6.d.next = self.multiply.product.val();
+        self.bias_6.d.next = self.bias.read_data.val();
         self.valid_6.d.next = self.valid_5.q.val();
         self.write_back_6.d.next = self.write_back_5.q.val();
         self.last_6.d.next = self.last_5.q.val();
@@ -302,18 +347,7 @@ impl Logic for Arithm {
             self.pooling[c].place.next = self.place_5[c].q.val();
             self.pooling[c].row.next = self.row_5.q.val();
         }
-        // the sums of stages 6 and 7 are not yet in the memory that stage 5 reads
-        self.again_6.d.next = self.valid_6.q.val() & (self.row_6.q.val() == self.row_5.q.val());
-        self.twice_6.d.next = self.valid_7.q.val() & (self.row_7.q.val() == self.row_5.q.val());
-
         // stage 6: what is written back leaves a zero for the next layer
-        self.base.next = self.accumulators.read_data.val();
-        if self.again_6.q.val() {
-            self.base.next = self.stored_7.q.val();
-        } else if self.twice_6.q.val() {
-            self.base.next = self.stored_8.q.val();
-        }
-        self.sum.next = self.operand_6.q.val() + self.base.val();
         self.stored_7.d.next = self.sum.val();
         if self.write_back_6.q.val() {
             self.stored_7.d.next = 0.into();
@@ -381,9 +415,6 @@ impl Logic for Arithm {
         self.done.next = self.finished.q.val();
 
         // host
-        if self.host_read_bias.val() {
-            self.bias.read_address.next = self.host_bias_address.val();
-        }
         self.bias.write_enable.next = self.host_write_bias.val();
         self.bias.write_address.next = self.host_bias_address.val();
         self.bias.write_data.next = self.host_bias_data.val();
@@ -404,6 +435,7 @@ impl Logic for Arithm {
              accumulator[row] plus bias[bias_base + row], requantizes it, gives it out eight cycles later and\n\
              leaves zero in the accumulator. done rises with the last activation of a layer, at most one cycle\n\
              before it is in the buffer, and falls with begin_layer. With discard nothing is given out.\n\
+             The host reads word bias_base of the biases.\n\
              Sums cannot overflow: the compiler has checked every row.",
         );
         let meta = if self._conv == 0 {

@@ -12,6 +12,7 @@ mod lnzd;
 mod pe;
 mod pe_array;
 mod pooling;
+mod ptr_address;
 mod ptr_read;
 mod spmat_read;
 
@@ -19,6 +20,7 @@ pub use decode::Decode;
 pub(crate) use gather::levels;
 pub use pe::Pe;
 pub use pe_array::PeArray;
+pub use ptr_address::PtrAddress;
 pub use ptr_read::PtrRead;
 pub use spmat_read::SpmatRead;
 
@@ -40,8 +42,8 @@ pub struct Widths {
     pub column: usize,
     /// A pointer.
     pub pointer: usize,
-    /// The number of an entry of a PE, or the turns of a column or token.
-    pub turn: usize,
+    /// The turns of a column or token: a column has no more entries in a PE than the PE has rows.
+    pub turns: usize,
     /// Address of an activation of a PE.
     pub act: usize,
     /// What a PE hears with a column: an activation, or with the token of a place what the place is.
@@ -70,7 +72,8 @@ impl Widths {
         Widths {
             column: address(MemoryKind::PtrEven) + 1,
             pointer: arch.ptr_bits(),
-            turn: arch.ptr_bits().max(address_bits(arch.acc_depth + 1)),
+            // the ESE's gates are four rows of each cell
+            turns: address_bits(arch.acc_depth * if arch.ese.is_some() { 4 } else { 1 } + 1),
             act,
             // a row of the destination, first of its window, last of the layer
             value: if arch.conv { ACT_BITS.max(act + 2) } else { ACT_BITS },

@@ -4,7 +4,7 @@ use super::act_rw::ActRw;
 use super::arithm::Arithm;
 use super::ptr_read::PtrRead;
 use super::spmat_read::SpmatRead;
-use super::{Widths, PE_BITS, PE_COUNT_BITS, ROW_BITS};
+use super::{Widths, PE_BITS, PE_COUNT_BITS};
 use crate::prim::{ColumnQueue, LaneSelect};
 use crate::signal::*;
 use lacuna_compress::spec::arch::{Arch, ACT_BITS};
@@ -19,7 +19,7 @@ pub struct Pe {
     // the layer
     pub source_b: Signal<In, Bit>,
     pub layer: Wire<In>,
-    pub out_rows: Wire<In>,
+    pub minus_rows: Wire<In>,
     pub bias_base: Wire<In>,
     pub shift: Wire<In>,
     pub relu: Signal<In, Bit>,
@@ -37,16 +37,21 @@ pub struct Pe {
     // broadcast
     pub broadcast: Signal<In, Bit>,
     pub token: Signal<In, Bit>,
-    pub column: Wire<In>,
+    pub ptr_read_both: Signal<In, Bit>,
+    pub ptr_even: Wire<In>,
+    pub ptr_odd: Wire<In>,
+    pub starts_odd: Signal<In, Bit>,
     pub act: Wire<In>,
     pub accept: Signal<Out, Bit>,
     // host
     pub host_pe: Wire<In>,
     pub host_memory: Wire<In>,
+    pub host_choice: Wire<In>,
     pub host_read: Signal<In, Bit>,
     pub host_write: Signal<In, Bit>,
     pub host_address: Wire<In>,
     pub host_data: Wire<In>,
+    pub host_nonzero: Signal<In, Bit>,
     pub host_lane: Wire<In>,
     pub host_word: Wire<Out>,
     act_rw: ActRw,
@@ -55,7 +60,6 @@ pub struct Pe {
     spmat_read: SpmatRead,
     arithm: Arithm,
     selected: Signal<Local, Bit>,
-    read: Signal<Local, Bit>,
     write: Signal<Local, Bit>,
     entries_lane: LaneSelect,
     bias_lane: LaneSelect,
@@ -64,6 +68,12 @@ pub struct Pe {
     pointer_word: Reg,
     bias_word: Reg,
     value_word: Reg,
+    entries_filled: Wire<Local>,
+    pointer_filled: Wire<Local>,
+    value_filled: Wire<Local>,
+    beyond_entries: Const,
+    beyond_pointer: Const,
+    beyond_value: Const,
     word: Reg,
     unused_host: Signal<Local, Bit>,
     _number: usize,
@@ -74,6 +84,8 @@ impl Pe {
     /// PE `number`; the number only says which files preload its memories.
     pub fn new(arch: &Arch, number: usize) -> Pe {
         let w = Widths::of(arch);
+        // the bits of a lane above the lowest
+        let beyond = |bits: usize| 0xffff_ffff_u64 >> bits << bits;
         Pe {
             clock: Default::default(),
             pe: Wire::new(PE_BITS),
@@ -81,7 +93,7 @@ impl Pe {
             begin_layer: Default::default(),
             source_b: Default::default(),
             layer: Wire::new(w.layer),
-            out_rows: Wire::new(ROW_BITS),
+            minus_rows: Wire::new(w.turns),
             bias_base: Wire::new(w.bias),
             shift: Wire::new(6),
             relu: Default::default(),
@@ -97,31 +109,41 @@ impl Pe {
             value: Wire::new(ACT_BITS),
             broadcast: Default::default(),
             token: Default::default(),
-            column: Wire::new(w.column),
+            ptr_read_both: Default::default(),
+            ptr_even: Wire::new(w.column - 1),
+            ptr_odd: Wire::new(w.column - 1),
+            starts_odd: Default::default(),
             act: Wire::new(w.value),
             accept: Default::default(),
             host_pe: Wire::new(PE_BITS),
             host_memory: Wire::new(3),
+            host_choice: Wire::new(2),
             host_read: Default::default(),
             host_write: Default::default(),
             host_address: Wire::new(w.host_address),
             host_data: Wire::new(w.host_data),
+            host_nonzero: Default::default(),
             host_lane: Wire::new(w.host_lane),
             host_word: Wire::new(32),
             act_rw: ActRw::new(arch),
             ptr_read: PtrRead::new(arch, w.value),
-            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), w.value, w.turn),
+            queue: ColumnQueue::new(arch.fifo_depth.saturating_sub(PtrRead::STAGES), w.value, w.pointer, w.turns),
             spmat_read: SpmatRead::new(arch, w.value),
             arithm: Arithm::new(arch),
             selected: Default::default(),
-            read: Default::default(),
             write: Default::default(),
             entries_lane: LaneSelect::of_word(MemoryKind::Spmat.width(arch)),
             bias_lane: LaneSelect::of_word(MemoryKind::Bias.width(arch)),
-            entries_word: Reg::new(32),
+            entries_word: Reg::new(MemoryKind::Spmat.width(arch).min(32)),
             pointer_word: Reg::new(arch.ptr_bits()),
             bias_word: Reg::new(32),
             value_word: Reg::new(ACT_BITS),
+            entries_filled: Wire::new(32),
+            pointer_filled: Wire::new(32),
+            value_filled: Wire::new(32),
+            beyond_entries: Const::new(32, beyond(MemoryKind::Spmat.width(arch).min(32))),
+            beyond_pointer: Const::new(32, beyond(arch.ptr_bits())),
+            beyond_value: Const::new(32, beyond(ACT_BITS)),
             word: Reg::new(32),
             unused_host: Default::default(),
             _number: number,
@@ -134,16 +156,18 @@ impl Pe {
         let words = [
             &mut self.pe,
             &mut self.layer,
-            &mut self.out_rows,
+            &mut self.minus_rows,
             &mut self.bias_base,
             &mut self.shift,
             &mut self.scan_row,
             &mut self.load_lanes,
             &mut self.take_lane,
-            &mut self.column,
+            &mut self.ptr_even,
+            &mut self.ptr_odd,
             &mut self.act,
             &mut self.host_pe,
             &mut self.host_memory,
+            &mut self.host_choice,
             &mut self.host_lane,
             &mut self.host_address,
             &mut self.host_data,
@@ -160,8 +184,11 @@ impl Pe {
             &mut self.take,
             &mut self.broadcast,
             &mut self.token,
+            &mut self.ptr_read_both,
+            &mut self.starts_odd,
             &mut self.host_read,
             &mut self.host_write,
+            &mut self.host_nonzero,
         ];
         bits.into_iter().for_each(|b| b.connect());
         self.clock.connect();
@@ -191,9 +218,11 @@ impl Logic for Pe {
         self.ptr_read.clear.next = self.clear.val();
         self.ptr_read.broadcast.next = self.broadcast.val();
         self.ptr_read.in_token.next = self.token.val();
-        self.ptr_read.token_turns.next = bit_cast_to(self.out_rows.val(), &self.ptr_read.token_turns.next);
         self.ptr_read.in_value.next = self.act.val();
-        self.ptr_read.in_column.next = self.column.val();
+        self.ptr_read.read.next = self.ptr_read_both.val();
+        self.ptr_read.even_address.next = self.ptr_even.val();
+        self.ptr_read.odd_address.next = self.ptr_odd.val();
+        self.ptr_read.starts_odd.next = self.starts_odd.val();
         self.ptr_read.room.next = self.queue.room.val();
         self.ptr_read.full.next = self.queue.full.val();
         self.accept.next = self.ptr_read.accept.val();
@@ -202,14 +231,15 @@ impl Logic for Pe {
         self.queue.in_token.next = self.ptr_read.out_token.val();
         self.queue.in_value.next = self.ptr_read.out_value.val();
         self.queue.in_first.next = self.ptr_read.out_first.val();
-        self.queue.in_turns.next = self.ptr_read.out_turns.val();
+        self.queue.in_minus_turns.next = self.ptr_read.out_minus_turns.val();
         self.queue.take.next = self.spmat_read.take.val();
         self.spmat_read.clear.next = self.clear.val();
         self.spmat_read.in_valid.next = self.queue.valid.val();
         self.spmat_read.in_token.next = self.queue.out_token.val();
         self.spmat_read.in_value.next = self.queue.out_value.val();
         self.spmat_read.in_first.next = self.queue.out_first.val();
-        self.spmat_read.in_turns.next = self.queue.out_turns.val();
+        self.spmat_read.in_minus_turns.next = self.queue.out_minus_turns.val();
+        self.spmat_read.token_minus_turns.next = self.minus_rows.val();
 
         // entries become sums, sums activations
         self.arithm.clear.next = self.clear.val();
@@ -236,25 +266,20 @@ impl Logic for Pe {
             self.arithm.old[c].next = self.act_rw.old[c].val();
         }
 
-        // the host's port to every memory; the numbers are those of MEM_SELECT
+        // the host's port to every memory; the numbers are those of MEM_SELECT. What all PEs read alike comes by the buses of
+        // the scan and of the pointers
         self.unused_host.next = self.host_data.val().any() ^ self.host_address.val().any();
         self.selected.next = self.host_pe.val() == self.pe.val();
-        self.read.next = self.selected.val() & self.host_read.val();
         self.write.next = self.selected.val() & self.host_write.val();
-        self.spmat_read.host_read.next = self.read.val() & (self.host_memory.val() == 0);
-        self.ptr_read.host_read_even.next = self.read.val() & (self.host_memory.val() == 1);
-        self.ptr_read.host_read_odd.next = self.read.val() & (self.host_memory.val() == 2);
-        self.arithm.host_read_bias.next = self.read.val() & (self.host_memory.val() == 3);
-        self.arithm.host_read_codebook.next = self.read.val() & (self.host_memory.val() == 4);
-        self.act_rw.host_read_a.next = self.read.val() & (self.host_memory.val() == 5);
-        self.act_rw.host_read_b.next = self.read.val() & (self.host_memory.val() == 6);
+        self.spmat_read.host_read.next = self.host_read.val() & (self.host_memory.val() == 0);
+        self.arithm.host_read_bias.next = self.host_read.val() & (self.host_memory.val() == 3);
+        self.arithm.host_read_codebook.next = self.host_read.val() & (self.host_memory.val() == 4);
         self.spmat_read.host_write.next = self.write.val() & (self.host_memory.val() == 0);
         self.ptr_read.host_write_even.next = self.write.val() & (self.host_memory.val() == 1);
         self.ptr_read.host_write_odd.next = self.write.val() & (self.host_memory.val() == 2);
         self.arithm.host_write_bias.next = self.write.val() & (self.host_memory.val() == 3);
         self.arithm.host_write_codebook.next = self.write.val() & (self.host_memory.val() == 4);
-        self.act_rw.host_write_a.next = self.write.val() & (self.host_memory.val() == 5);
-        self.act_rw.host_write_b.next = self.write.val() & (self.host_memory.val() == 6);
+        self.act_rw.host_write.next = self.write.val() & ((self.host_memory.val() == 5) | (self.host_memory.val() == 6));
         self.spmat_read.host_address.next = bit_cast_to(self.host_address.val(), &self.spmat_read.host_address.next);
         self.ptr_read.host_address.next = bit_cast_to(self.host_address.val(), &self.ptr_read.host_address.next);
         self.arithm.host_bias_address.next = bit_cast_to(self.host_address.val(), &self.arithm.host_bias_address.next);
@@ -264,37 +289,32 @@ impl Logic for Pe {
         self.ptr_read.host_data.next = bit_cast_to(self.host_data.val(), &self.ptr_read.host_data.next);
         self.arithm.host_bias_data.next = bit_cast_to(self.host_data.val(), &self.arithm.host_bias_data.next);
         self.arithm.host_codebook_data.next = bit_cast_to(self.host_data.val(), &self.arithm.host_codebook_data.next);
+        self.act_rw.host_nonzero.next = self.host_nonzero.val();
         self.act_rw.host_data.next = bit_cast_to(self.host_data.val(), &self.act_rw.host_data.next);
         self.host_word.next = self.word.q.val();
-        self.entries_lane.word.next = bit_cast_to(self.spmat_read.host_word.val(), &self.entries_lane.word.next);
+        self.entries_lane.word.next = self.spmat_read.host_word.val();
         self.entries_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.entries_lane.lane.next);
-        self.bias_lane.word.next = bit_cast_to(self.arithm.host_bias.val(), &self.bias_lane.word.next);
+        self.bias_lane.word.next = self.arithm.host_bias.val();
         self.bias_lane.lane.next = bit_cast_to(self.host_lane.val(), &self.bias_lane.lane.next);
-        self.entries_word.d.next = self.entries_lane.field.val();
-        self.pointer_word.d.next = self.ptr_read.host_even.val();
-        if self.host_memory.val() == 2 {
-            self.pointer_word.d.next = self.ptr_read.host_odd.val();
-        }
+        self.entries_word.d.next = bit_cast_to(self.entries_lane.field.val(), &self.entries_word.q.val());
+        self.pointer_word.d.next = self.ptr_read.host_word.val();
         self.bias_word.d.next = self.bias_lane.field.val();
         self.value_word.d.next = bit_cast_to(self.arithm.host_codebook.val(), &self.value_word.d.next);
-        if self.host_memory.val() == 5 {
-            self.value_word.d.next = self.act_rw.host_a.val();
+        if (self.host_memory.val() == 5) | (self.host_memory.val() == 6) {
+            self.value_word.d.next = self.act_rw.host_word.val();
         }
-        if self.host_memory.val() == 6 {
-            self.value_word.d.next = self.act_rw.host_b.val();
+        // bits beyond a memory's words are the bias's, which takes nothing: the memory port knows the widths
+        self.entries_filled.next = bit_cast_to(self.entries_word.q.val(), 32) | (self.bias_word.q.val() & self.beyond_entries.val());
+        self.pointer_filled.next = bit_cast_to(self.pointer_word.q.val(), 32) | (self.bias_word.q.val() & self.beyond_pointer.val());
+        self.value_filled.next = bit_cast_to(self.value_word.q.val(), 32) | (self.bias_word.q.val() & self.beyond_value.val());
+        match self.host_choice.val().index() {
+            0 => self.word.d.next = self.entries_filled.val(),
+            1 => self.word.d.next = self.pointer_filled.val(),
+            2 => self.word.d.next = self.bias_word.q.val(),
+            _ => self.word.d.next = self.value_filled.val(),
         }
-        self.word.d.next = 0.into();
-        if self.selected.val() {
-            match self.host_memory.val().index() {
-                0 => self.word.d.next = self.entries_word.q.val(),
-                1 => self.word.d.next = bit_cast_to(self.pointer_word.q.val(), &self.word.d.next),
-                2 => self.word.d.next = bit_cast_to(self.pointer_word.q.val(), &self.word.d.next),
-                3 => self.word.d.next = self.bias_word.q.val(),
-                4 => self.word.d.next = bit_cast_to(self.value_word.q.val(), &self.word.d.next),
-                5 => self.word.d.next = bit_cast_to(self.value_word.q.val(), &self.word.d.next),
-                6 => self.word.d.next = bit_cast_to(self.value_word.q.val(), &self.word.d.next),
-                _ => {}
-            }
+        if !self.selected.val() {
+            self.word.d.next = 0.into();
         }
     }
     fn timing(&self) -> Vec<TimingInfo> {
@@ -306,8 +326,11 @@ impl Logic for Pe {
                  PE accepts. Columns then run through pointer read, queue, entry read and arithmetic; the token makes\n\
                  the accumulators activations of the other buffer, and done rises. begin_layer starts a layer, clear drops\n\
                  everything under way (accumulators keep what they hold: a discarded layer clears them).\n\
-                 The host reads (word three cycles later, host_lane a cycle later: its 32-bit lane; as long as host_pe and host_memory stay) and writes words of\n\
-                 one memory while nothing else is under way.",
+                 While nothing else is under way the host writes words of one memory of PE host_pe and reads them: word three cycles later, host_lane a\n\
+                 cycle later (its 32-bit lane, of which bits beyond the word are anything), as long as host_pe, host_memory and\n\
+                 host_choice (0 entries, 1 pointers, 2 biases, 3 the others) stay.\n\
+                 Activations, pointers and biases are read by scan_row, ptr_even and ptr_odd, and bias_base, of all PEs alike; source_b is\n\
+                 the buffer that is read, or the one that is not written; host_nonzero says of an activation that is written that it is not zero.",
             )
             .parameter("PRELOAD", "0", "PRELOAD")
             // without preload every PE gets the same text, so that tools can share what they make of one

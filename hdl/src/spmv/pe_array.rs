@@ -6,7 +6,7 @@
 use super::gather::{levels, GatherNode};
 use super::lnzd::LnzdNode;
 use super::pe::Pe;
-use super::{Widths, PE_BITS, PE_COUNT_BITS, ROW_BITS};
+use super::{Widths, PE_BITS, PE_COUNT_BITS};
 use crate::signal::*;
 use lacuna_compress::spec::arch::{Arch, ACT_BITS};
 use rust_hdl::core::ast::Verilog;
@@ -18,7 +18,7 @@ pub struct PeArray {
     pub begin_layer: Signal<In, Bit>,
     pub source_b: Signal<In, Bit>,
     pub layer: Wire<In>,
-    pub out_rows: Wire<In>,
+    pub minus_rows: Wire<In>,
     pub bias_base: Wire<In>,
     pub shift: Wire<In>,
     pub relu: Signal<In, Bit>,
@@ -35,15 +35,20 @@ pub struct PeArray {
     pub value: Wire<Out>,
     pub broadcast: Signal<In, Bit>,
     pub token: Signal<In, Bit>,
-    pub column: Wire<In>,
+    pub ptr_read_both: Signal<In, Bit>,
+    pub ptr_even: Wire<In>,
+    pub ptr_odd: Wire<In>,
+    pub starts_odd: Signal<In, Bit>,
     pub act: Wire<In>,
     pub accept: Signal<Out, Bit>,
     pub host_pe: Wire<In>,
     pub host_memory: Wire<In>,
+    pub host_choice: Wire<In>,
     pub host_read: Signal<In, Bit>,
     pub host_write: Signal<In, Bit>,
     pub host_address: Wire<In>,
     pub host_data: Wire<In>,
+    pub host_nonzero: Signal<In, Bit>,
     pub host_lane: Wire<In>,
     pub host_word: Wire<Out>,
     pe: Vec<Pe>,
@@ -63,7 +68,7 @@ impl PeArray {
             begin_layer: Default::default(),
             source_b: Default::default(),
             layer: Wire::new(w.layer),
-            out_rows: Wire::new(ROW_BITS),
+            minus_rows: Wire::new(w.turns),
             bias_base: Wire::new(w.bias),
             shift: Wire::new(6),
             relu: Default::default(),
@@ -80,15 +85,20 @@ impl PeArray {
             value: Wire::new(ACT_BITS),
             broadcast: Default::default(),
             token: Default::default(),
-            column: Wire::new(w.column),
+            ptr_read_both: Default::default(),
+            ptr_even: Wire::new(w.column - 1),
+            ptr_odd: Wire::new(w.column - 1),
+            starts_odd: Default::default(),
             act: Wire::new(w.value),
             accept: Default::default(),
             host_pe: Wire::new(PE_BITS),
             host_memory: Wire::new(3),
+            host_choice: Wire::new(2),
             host_read: Default::default(),
             host_write: Default::default(),
             host_address: Wire::new(w.host_address),
             host_data: Wire::new(w.host_data),
+            host_nonzero: Default::default(),
             host_lane: Wire::new(w.host_lane),
             host_word: Wire::new(32),
             pe: (0..arch.pes).map(|number| Pe::new(arch, number)).collect(),
@@ -100,13 +110,13 @@ impl PeArray {
 }
 
 /// What every PE hears of the layer, the scan, the broadcast and the host.
-const HEARD: [&str; 25] = [
+const HEARD: [&str; 30] = [
     "clock",
     "clear",
     "begin_layer",
     "source_b",
     "layer",
-    "out_rows",
+    "minus_rows",
     "bias_base",
     "shift",
     "relu",
@@ -118,13 +128,18 @@ const HEARD: [&str; 25] = [
     "take",
     "broadcast",
     "token",
-    "column",
+    "ptr_read_both",
+    "ptr_even",
+    "ptr_odd",
+    "starts_odd",
     "act",
     "host_pe",
     "host_memory",
+    "host_choice",
     "host_lane",
     "host_read",
     "host_write",
+    "host_nonzero",
     "host_address",
 ];
 

@@ -15,7 +15,8 @@ pub struct SpmatRead {
     pub in_token: Signal<In, Bit>,
     pub in_value: Wire<In>,
     pub in_first: Wire<In>,
-    pub in_turns: Wire<In>,
+    pub in_minus_turns: Wire<In>,
+    pub token_minus_turns: Wire<In>,
     pub take: Signal<Out, Bit>,
     pub working: Signal<Out, Bit>,
     pub valid: Signal<Out, Bit>,
@@ -38,7 +39,11 @@ pub struct SpmatRead {
     opening: Flag,
     closing: Flag,
     cursor: Reg,
-    left: Reg,
+    // minus the turns that are left: it counts up, which takes no inverters
+    minus_left: Reg,
+    turns: Wire<Local>,
+    one_left: Const,
+    two_left: Const,
     held: Reg,
     ready: Signal<Local, Bit>,
     // the entry whose word is being read
@@ -67,8 +72,10 @@ impl SpmatRead {
             in_valid: Default::default(),
             in_token: Default::default(),
             in_value: Wire::new(value),
-            in_first: Wire::new(w.turn),
-            in_turns: Wire::new(w.turn),
+            in_first: Wire::new(w.pointer),
+            in_minus_turns: Wire::new(w.turns),
+            token_minus_turns: Wire::new(w.turns),
+            turns: Wire::new(w.turns),
             take: Default::default(),
             working: Default::default(),
             valid: Default::default(),
@@ -89,8 +96,10 @@ impl SpmatRead {
             token: Flag::new(),
             opening: Flag::new(),
             closing: Flag::new(),
-            cursor: Reg::new(w.turn),
-            left: Reg::new(w.turn),
+            cursor: Reg::new(w.pointer),
+            minus_left: Reg::new(w.turns),
+            one_left: Const::new(w.turns, (1 << w.turns) - 1),
+            two_left: Const::new(w.turns, (1 << w.turns) - 2),
             held: Reg::new(value),
             ready: Default::default(),
             valid_1: Flag::new(),
@@ -111,25 +120,29 @@ impl SpmatRead {
 impl Logic for SpmatRead {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, busy, token, opening, closing, cursor, left, held);
+        dff_setup!(self, clock, busy, token, opening, closing, cursor, minus_left, held);
         dff_setup!(self, clock, valid_1, write_back_1, first_1, last_1, value_1, lane_1);
         clock!(self, clock, spmat);
 
         self.ready.next = !self.busy.q.val() | self.closing.q.val();
         self.take.next = self.ready.val() & self.in_valid.val();
+        self.turns.next = self.in_minus_turns.val();
+        if self.in_token.val() {
+            self.turns.next = self.token_minus_turns.val();
+        }
         if self.ready.val() {
             self.busy.d.next = self.in_valid.val();
             self.token.d.next = self.in_token.val();
             self.opening.d.next = true;
             self.cursor.d.next = self.in_first.val();
-            self.left.d.next = self.in_turns.val();
+            self.minus_left.d.next = self.turns.val();
             self.held.d.next = self.in_value.val();
-            self.closing.d.next = self.in_turns.val() == 1;
+            self.closing.d.next = self.turns.val() == self.one_left.val();
         } else {
             self.opening.d.next = false;
             self.cursor.d.next = self.cursor.q.val() + 1;
-            self.left.d.next = self.left.q.val() - 1;
-            self.closing.d.next = self.left.q.val() == 2;
+            self.minus_left.d.next = self.minus_left.q.val() + 1;
+            self.closing.d.next = self.minus_left.q.val() == self.two_left.val();
         }
 
         self.spmat.read_enable.next = (self.busy.q.val() & !self.token.q.val()) | self.host_read.val();
@@ -169,10 +182,10 @@ impl Logic for SpmatRead {
             .doc(
                 "SpmatRead: the entries of a PE, one a cycle.\n\
                  \n\
-                 Takes a column (first entry, turns, value) when the one before it is at its last\n\
+                 Takes a column (first entry, minus its turns, value) when the one before it is at its last\n\
                  entry, so that no cycle is lost between columns. A cycle after an entry's turn: valid with its weight\n\
-                 (or code), zero run and its column's value; first marks the first entry of a column. A token makes the\n\
-                 same slots write rows back, one each turn: write_back, last on the last one. working\n\
+                 (or code), zero run and its column's value; first marks the first entry of a column. A token makes\n\
+                 slots that write rows back, one each of minus token_minus_turns turns: write_back, last on the last one. working\n\
                  while a column is being read or an entry's word is on its way.\n\
                  Nothing stops the entries once they run: what follows must take one every cycle.",
             )

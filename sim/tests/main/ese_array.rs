@@ -193,6 +193,12 @@ impl Rig {
         self.dut.step(1).unwrap();
     }
 
+    /// No broadcast.
+    fn rest(&mut self) {
+        self.set("broadcast", 0);
+        self.set("ptr_read_both", 0);
+    }
+
     fn host_write(&mut self, pe: usize, kind: MemoryKind, address: usize, lanes: &[u32]) {
         self.set("host_pe", pe as u64);
         self.set("host_memory", kind.code().into());
@@ -208,13 +214,23 @@ impl Rig {
         self.set("host_memory", kind.code().into());
         self.set("host_address", address as u64);
         self.set("host_read", 1);
+        // pointers are read by the columns' bus
+        if matches!(kind, MemoryKind::PtrEven | MemoryKind::PtrOdd) {
+            self.set("ptr_read_both", 1);
+            self.set("ptr_even", address as u64);
+            self.set("ptr_odd", address as u64);
+            self.set("starts_odd", (kind == MemoryKind::PtrOdd).into());
+        }
         self.step();
         self.set("host_read", 0);
-        let lanes = kind.window_lanes(&self.arch);
+        self.set("ptr_read_both", 0);
+        let (lanes, bits) = (kind.window_lanes(&self.arch), kind.width(&self.arch));
+        // bits beyond the word are anything
+        let kept = |lane: usize| u32::MAX.checked_shr(32 - bits.saturating_sub(32 * lane).min(32) as u32).unwrap_or(0);
         let lane = |number| {
             self.set("host_lane", number as u64);
             self.step();
-            self.get("host_word") as u32
+            self.get("host_word") as u32 & kept(number)
         };
         (0..lanes).map(lane).collect()
     }
@@ -293,7 +309,11 @@ impl Rig {
         turn.acts.iter().enumerate().for_each(|(c, a)| insert(&mut acts, ACT_BITS * c, ACT_BITS, *a as u16 as u64));
         self.set("broadcast", 1);
         self.set("token", turn.token.into());
-        self.set("column", turn.column as u64);
+        // as ptr_address has it
+        self.set("ptr_read_both", 1);
+        self.set("ptr_even", turn.column.div_ceil(2) as u64);
+        self.set("ptr_odd", turn.column as u64 / 2);
+        self.set("starts_odd", turn.column as u64 % 2);
         self.set_lanes("acts", &acts);
         self.set("rows_bank", (turn.bank == ROWS_BANK).into());
         self.set("parity", turn.parity.into());
@@ -348,7 +368,7 @@ impl Rig {
         let (mut left, mut read, mut next, mut sent) = (turns, draining.map(|b| (b, 0)), None, false);
         let mut idle = 0;
         loop {
-            self.set("broadcast", 0);
+            self.rest();
             self.set("token_take", 0);
             self.set("drain_read", 0);
             if let Some((b, n)) = read {
@@ -445,7 +465,7 @@ fn until(rig: &mut Rig, port: &str) -> usize {
             return cycle;
         }
         rig.step();
-        rig.set("broadcast", 0);
+        rig.rest();
     }
     panic!("{port} does not rise");
 }
@@ -482,18 +502,18 @@ fn latencies_are_as_the_modules_say() {
         for (column, cycles) in [(0, 3), (1, latency + 1)] {
             assert!(rig.offer(&turn(column)));
             rig.step();
-            rig.set("broadcast", 0);
+            rig.rest();
             assert_eq!((rig.get("idle"), 1 + until(&mut rig, "idle")), (0, cycles), "column {column}");
         }
         // and read from the accumulator from the next cycle on
         rig.drain_all(1);
 
         // a token behind it is seen in the cycle in which the sum can be read first
-        rig.set("broadcast", 0);
+        rig.rest();
         assert!(rig.offer(&turn(1)));
         rig.step();
         while !rig.offer(&token) {
-            rig.set("broadcast", 0);
+            rig.rest();
             rig.step();
         }
         assert_eq!(until(&mut rig, "token_seen"), latency);
@@ -518,7 +538,7 @@ fn one_entry_a_cycle_without_a_gap_between_columns() {
                     turn = rig.token(0);
                 }
                 while !rig.offer(&turn) {
-                    rig.set("broadcast", 0);
+                    rig.rest();
                     rig.step();
                     cycles += 1;
                 }
@@ -543,12 +563,12 @@ fn clear_drops_everything_under_way() {
             let token = rig.token(0);
             let after = rig.rng.random_range(0..cycles);
             for n in 0..cycles {
-                rig.set("broadcast", 0);
+                rig.rest();
                 let turn = if n == after { token.clone() } else { rig.random_turn(None) };
                 rig.offer(&turn);
                 rig.step();
             }
-            rig.set("broadcast", 0);
+            rig.rest();
             rig.set("clear", 1);
             rig.step();
             rig.set("clear", 0);

@@ -125,7 +125,7 @@ fn queue_keeps_order_and_loses_nothing_at_any_depth() {
             ("in_token", 1, true),
             ("in_value", 16, true),
             ("in_first", 12, true),
-            ("in_turns", 12, true),
+            ("in_minus_turns", 7, true),
             ("room", 1, false),
             ("full", 1, false),
             ("take", 1, true),
@@ -133,9 +133,9 @@ fn queue_keeps_order_and_loses_nothing_at_any_depth() {
             ("out_token", 1, false),
             ("out_value", 16, false),
             ("out_first", 12, false),
-            ("out_turns", 12, false),
+            ("out_minus_turns", 7, false),
         ];
-        let parameters = format!("#(.DEPTH({depth}), .VALUE(16), .TURN(12))");
+        let parameters = format!("#(.DEPTH({depth}), .VALUE(16), .FIRST(12), .TURNS(7))");
         let mut dut = leaf("column_queue", include_str!("../../../hdl/src/prim/column_queue.v"), &parameters, &ports);
         dut.set("clear", 1).unwrap();
         dut.step(1).unwrap();
@@ -147,10 +147,10 @@ fn queue_keeps_order_and_loses_nothing_at_any_depth() {
             // phases that fill, that drain, and that do both
             let (offers, takes) = [(0.9, 0.1), (0.1, 0.9), (0.6, 0.6)][cycle / 200 % 3];
             let column =
-                [u64::from(rng.random_bool(0.1)), rng.random_range(0..1 << 16), rng.random_range(0..1 << 12), rng.random_range(0..1 << 12)];
+                [u64::from(rng.random_bool(0.1)), rng.random_range(0..1 << 16), rng.random_range(0..1 << 12), rng.random_range(0..1 << 7)];
             let (offer, ready) = (rng.random_bool(offers), rng.random_bool(takes));
             dut.set("offer", offer.into()).unwrap();
-            for (port, value) in ["in_token", "in_value", "in_first", "in_turns"].iter().zip(column) {
+            for (port, value) in ["in_token", "in_value", "in_first", "in_minus_turns"].iter().zip(column) {
                 dut.set(port, value).unwrap();
             }
             // as the reader does: take only what is valid
@@ -166,7 +166,7 @@ fn queue_keeps_order_and_loses_nothing_at_any_depth() {
                 list.push_back(column);
             }
             if take {
-                let got = ["out_token", "out_value", "out_first", "out_turns"].map(|p| dut.get(p).unwrap());
+                let got = ["out_token", "out_value", "out_first", "out_minus_turns"].map(|p| dut.get(p).unwrap());
                 assert_eq!(Some(got), list.pop_front(), "depth {depth}, cycle {cycle}");
             }
             if depth > 0 && offer && room {

@@ -60,8 +60,8 @@ pub const PROOFS: &[Proof] = &[
         witness: 16,
         cut: None,
         mutants: &[
-            mutant("column_queue", "filled <= count_next == FULL_COUNT[COUNT:0];", "filled <= 1'b0;", "no_overflow"),
-            mutant("column_queue", "if (remove) tail <= tail_next;", "", "in_order_and_unchanged"),
+            mutant("column_queue", "filled <= store && count == LAST_COUNT[COUNT-1:0];", "filled <= 1'b0;", "no_overflow"),
+            mutant("column_queue", "if (remove) tail <= tail + ONE[INDEX-1:0];", "", "in_order_and_unchanged"),
         ],
     },
     Proof {
