@@ -51,7 +51,17 @@ fn corners() -> Vec<Arch> {
             acc_bits: 24,
             ..base.clone()
         },
-        Arch { pes: 17, weight_bits: 8, run_bits: 2, max_layers: 16, spmat_depth: 5000, entries_per_word: 4, ..base.clone() },
+        // banks of 2,049 words, in slices
+        Arch {
+            pes: 17,
+            weight_bits: 8,
+            run_bits: 2,
+            max_layers: 16,
+            spmat_depth: 5000,
+            ptr_depth: 2049,
+            entries_per_word: 4,
+            ..base.clone()
+        },
         Arch { pes: 2, weight_bits: 2, max_layers: 3, act_depth: 1000, acc_depth: 1000, bias_depth: 3000, ptr_depth: 1 << 16, ..base },
     ]
 }

@@ -16,7 +16,10 @@ pub fn run() -> Result<Outcome> {
     let shape = &NINE[1];
     let layer = shape.draw(SEED);
     let bar = term::progress("PEs", PES.len());
-    let mut notes = vec![format!("{}, fifo {FIFO}, {CONFIG}; seed of the layer {SEED}, of the assignment {BALANCE_SEED}", shape.name)];
+    let mut notes = vec![format!(
+        "{}, fifo {FIFO}, {CONFIG} (on one PE 2 entries); seed of the layer {SEED}, of the assignment {BALANCE_SEED}",
+        shape.name
+    )];
     if !verilator {
         notes.push(hardware::WITHOUT.into());
     }

@@ -146,7 +146,8 @@ fn settings(shape: &Shape, pes: usize, fifo_depth: usize) -> Settings {
         weights: WeightForm::Codebook,
         weight_bits: 4,
         run_bits: Some(8),
-        entries_per_word: 1,
+        // one PE has more entries than a memory may have words
+        entries_per_word: if pes == 1 { 2 } else { 1 },
         depths: Depths::default(),
         acc_bits: None,
         densities: Densities::Stated(shape.activation_density),

@@ -111,7 +111,8 @@ fn modules(samples: &[Sample], kind: usize) -> BTreeMap<String, [f64; 2]> {
             points.entry(&term.name).or_default().push((size[kind] / term.count, own));
         }
     }
-    points.into_iter().map(|(name, points)| (name.to_string(), line(&points))).collect()
+    let fitted = |name: &str, points: &[(f64, f64)]| if COUNTED.contains(&name) { through_zero(points) } else { line(points) };
+    points.into_iter().map(|(name, points)| (name.to_string(), fitted(name, &points))).collect()
 }
 
 /// The straight line through points that leaves the least squares; level if they lie at one place, or would fall.
@@ -126,6 +127,12 @@ fn line(points: &[(f64, f64)]) -> [f64; 2] {
     } else {
         [y, 0.0]
     }
+}
+
+/// Of points whose first coordinate is what the second should be: what it is times, 1 if nothing says.
+fn through_zero(points: &[(f64, f64)]) -> [f64; 2] {
+    let (x, y) = points.iter().fold((0.0, 0.0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
+    [0.0, if x > 0.5 { y / x } else { 1.0 }]
 }
 
 /// Leaves whose sizes are the family's LUTs already.

@@ -77,8 +77,7 @@ impl Demand {
             "ptr_read" | "spmat_read" if one_entry => Some("one".into()),
             _ => None,
         };
-        // one address or two, the cells are the same
-        let kind = if part.name == "single_port" { "memory" } else { &part.name };
+        let kind = kind(&part.name);
         let name = variant.map_or(kind.to_string(), |variant| format!("{kind}.{variant}"));
         let place = match self.terms.iter().position(|t| t.name == name) {
             Some(place) => place,
@@ -130,7 +129,7 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
             }
             // places of head and tail, and the number of columns
             let size = bits(depth.max(2) - 1) + bits(depth);
-            let found = ram(family, Style::Distributed, width, depth);
+            let found = ram(family, Style::Distributed, width, depth.next_power_of_two());
             let known = [found.lut_ram + found.mux, 0.0, found.blocks, 0.0];
             One { known, size: Some([size as f64; 2]), memory: Some((width, depth, found)) }
         }
@@ -166,6 +165,16 @@ fn of_part(part: &Part, family: Family) -> Result<One> {
         "larger" => sized(number("WIDTH")?),
         _ => One { size: Some([part.register_bits + part.output_bits, part.register_bits].map(|bits| bits as f64)), ..sized(0) },
     })
+}
+
+/// The module whose coefficients a module has.
+pub fn kind(module: &str) -> &str {
+    // one address or two, the cells are the same
+    if module == "single_port" {
+        "memory"
+    } else {
+        module
+    }
 }
 
 /// A memory of slices that are as deep as it.

@@ -13,7 +13,7 @@ mod ram;
 
 pub use board::{OnBoard, Verdict};
 pub use coefficients::{Coefficients, Sample};
-pub use demand::{Demand, Memory};
+pub use demand::{kind, Demand, Memory};
 
 use anyhow::Result;
 use lacuna_hdl::Design;

@@ -37,7 +37,7 @@ pub const COVERPOINTS: &[(&str, &[&str])] = &[
     ("column_of_a_pe", &["no_entry", "one_entry", "more"]),
     ("zero_run", &["within", "at_the_limit", "padded", "padded_twice"]),
     ("last_entry", &["at_word_end", "within_word"]),
-    ("accumulator", &["changes", "again"]),
+    ("accumulator", &["changes", "again", "again_after_one", "again_after_two"]),
     ("active", &["none", "one", "some", "all"]),
     ("product", &["least_times_least", "other"]),
     ("saturation", &["none", "up", "down"]),
@@ -255,7 +255,8 @@ impl Bins {
             let limit = (1u32 << a.run_bits) - 1;
             let least = if a.weights == WeightForm::Codebook { i32::from(i16::MIN) } else { -(1 << (a.weight_bits - 1)) };
             for pe in 0..a.pes {
-                let mut before = None;
+                // rows of the three entries before, the last first: their sums may still be on their way
+                let mut before = [None; 3];
                 for column in trace.active.iter().map(|c| *c as usize) {
                     let steps = layer.steps(pe, column);
                     seen.insert(("column_of_a_pe", up_to(steps.len(), &["no_entry", "one_entry"], "more")));
@@ -282,8 +283,10 @@ impl Bins {
                             padding = 0;
                         }
                         next = step.row + 1;
-                        seen.insert(("accumulator", if before == Some(step.row) { "again" } else { "changes" }));
-                        before = Some(step.row);
+                        let again = ["again", "again_after_one", "again_after_two"];
+                        let on_its_way = before.iter().position(|row| *row == Some(step.row));
+                        seen.insert(("accumulator", on_its_way.map_or("changes", |distance| again[distance])));
+                        before = [Some(step.row), before[0], before[1]];
                         let least_input = least_only || (layer.record.walk.is_none() && source.get(column) == Some(&i16::MIN));
                         seen.insert(("product", if step.weight == least && least_input { "least_times_least" } else { "other" }));
                     }

@@ -133,8 +133,8 @@ impl EsePe {
             broadcast: Default::default(),
             token: Default::default(),
             ptr_read_both: Default::default(),
-            ptr_even: Wire::new(w.column - 1),
-            ptr_odd: Wire::new(w.column - 1),
+            ptr_even: Wire::new(w.bank),
+            ptr_odd: Wire::new(w.bank),
             starts_odd: Default::default(),
             acts: Wire::new(acts),
             rows_bank: Default::default(),
@@ -472,7 +472,7 @@ impl Logic for EsePe {
             .doc(
                 "Processing element of the ESE kind: the rows of each matrix that are its own, for all channels.\n\
                  \n\
-                 broadcast (a column's number, one activation a channel, the codebook, the bank of its sums; or a\n\
+                 broadcast (where a column's pointers lie, one activation a channel, the codebook, the bank of its sums; or a\n\
                  token) comes only while every PE accepts. Columns run through pointer read, queue and entry read; every\n\
                  cycle one entry is multiplied with its column's activations and added to an accumulator of each channel:\n\
                  row r of gate bank `parity` is word r / 4 of memory r mod 4, row r of the rows bank is word r. To a PE\n\

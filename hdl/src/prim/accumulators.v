@@ -1,4 +1,4 @@
-// Accumulators of a PE: DEPTH words in distributed RAM, one write port, one read port.
+// Accumulators of an ESE's lane: DEPTH words in distributed RAM, one write port, one read port.
 //
 // Reading takes one cycle. A word read in the cycle in which it is written is undefined: the
 // datapath forwards the sum itself (no_rw_check: no logic is spent on that case).

@@ -137,7 +137,7 @@ impl Logic for SinglePort {
     }
 }
 
-/// `accumulators.v`: distributed RAM, undefined when a word is read while it is written.
+/// `accumulators.v`, those of the ESE: distributed RAM, undefined when a word is read while it is written.
 #[derive(LogicBlock)]
 pub struct Accumulators {
     pub clock: Signal<In, Clock>,

@@ -1,7 +1,7 @@
 //! ArithmUnit: row, weight, product, accumulation, and a layer's write-back through the same stages.
 //!
 //! Stages, counted from the cycle in which SpmatRead issues an entry (0): 1 word, 2 row and weight
-//! address, 3 weight, 4 product and accumulator address, 5 what is added to, 6 sum, 7 accumulator write. A sum
+//! address, 3 weight, 4 product and accumulator address, 5 the accumulator or a sum on its way there, 6 sum, 7 accumulator write. A sum
 //! that is written back goes on: 7 and 8 requantization, 9 activation write.
 
 use super::decode::Decode;
@@ -315,6 +315,7 @@ impl Logic for Arithm {
         self.row_5.d.next = self.row_4.q.val();
 
         // stage 5
+        // stage 6, which stage 5 may need at once
         self.accumulate.base.next = self.base_6.q.val();
         self.accumulate.write_back.next = self.write_back_6.q.val();
         self.accumulate.product.next = self.product_6.q.val();

@@ -40,6 +40,8 @@ pub const ROW_BITS: usize = 16;
 pub struct Widths {
     /// Number of a pointer (bank bit included).
     pub column: usize,
+    /// Address of a bank of pointers.
+    pub bank: usize,
     /// A pointer.
     pub pointer: usize,
     /// The turns of a column or token: a column has no more entries in a PE than the PE has rows.
@@ -71,6 +73,7 @@ impl Widths {
         let act = address(MemoryKind::ActA);
         Widths {
             column: address(MemoryKind::PtrEven) + 1,
+            bank: address(MemoryKind::PtrEven),
             pointer: arch.ptr_bits(),
             // the ESE's gates are four rows of each cell
             turns: address_bits(arch.acc_depth * if arch.ese.is_some() { 4 } else { 1 } + 1),

@@ -110,8 +110,8 @@ impl Pe {
             broadcast: Default::default(),
             token: Default::default(),
             ptr_read_both: Default::default(),
-            ptr_even: Wire::new(w.column - 1),
-            ptr_odd: Wire::new(w.column - 1),
+            ptr_even: Wire::new(w.bank),
+            ptr_odd: Wire::new(w.bank),
             starts_odd: Default::default(),
             act: Wire::new(w.value),
             accept: Default::default(),
@@ -322,7 +322,7 @@ impl Logic for Pe {
             .doc(
                 "Processing element (EIE section IV): rows r with r mod N = pe of each layer.\n\
                  \n\
-                 broadcast (a column's number and activation, or the token that ends a layer) comes only while every\n\
+                 broadcast (an activation and where its column's pointers lie, or the token that ends a layer) comes only while every\n\
                  PE accepts. Columns then run through pointer read, queue, entry read and arithmetic; the token makes\n\
                  the accumulators activations of the other buffer, and done rises. begin_layer starts a layer, clear drops\n\
                  everything under way (accumulators keep what they hold: a discarded layer clears them).\n\

@@ -21,19 +21,19 @@ pub struct PtrAddress {
 
 impl PtrAddress {
     pub fn new(arch: &Arch) -> PtrAddress {
-        let column = Widths::of(arch).column;
+        let w = Widths::of(arch);
         PtrAddress {
-            column: Wire::new(column),
+            column: Wire::new(w.column),
             broadcast: Default::default(),
             host_read: Default::default(),
             host_memory: Wire::new(3),
-            host_address: Wire::new(column - 1),
+            host_address: Wire::new(w.bank),
             read: Default::default(),
-            even: Wire::new(column - 1),
-            odd: Wire::new(column - 1),
+            even: Wire::new(w.bank),
+            odd: Wire::new(w.bank),
             starts_odd: Default::default(),
             host: Default::default(),
-            _address: column - 1,
+            _address: w.bank,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! PtrRead: from a column number to the column's entries, before the queue.
+//! PtrRead: from where a column's pointers lie to its entries, before the queue.
 //!
 //! A column that has no entry in this PE is dropped here: it takes no slot of the queue and costs the PE nothing.
 //! The two stages count as slots of the configured depth: both can hold a column that waits.
@@ -73,8 +73,8 @@ impl PtrRead {
             in_token: Default::default(),
             in_value: Wire::new(value),
             read: Default::default(),
-            even_address: Wire::new(w.column - 1),
-            odd_address: Wire::new(w.column - 1),
+            even_address: Wire::new(w.bank),
+            odd_address: Wire::new(w.bank),
             starts_odd: Default::default(),
             accept: Default::default(),
             offer: Default::default(),
@@ -87,7 +87,7 @@ impl PtrRead {
             busy: Default::default(),
             host_write_even: Default::default(),
             host_write_odd: Default::default(),
-            host_address: Wire::new(w.column - 1),
+            host_address: Wire::new(w.bank),
             host_data: Wire::new(w.pointer),
             host_word: Wire::new(w.pointer),
             ptr_even: memory("ptr_even"),

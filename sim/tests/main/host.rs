@@ -3,7 +3,7 @@
 use crate::common::{drafted, random_case, Case};
 use lacuna_compress::manifest::Model;
 use lacuna_compress::spec::registers::{self as map, control, errors, status, Access, REGISTERS};
-use lacuna_compress::spec::{layout, MemoryKind, Section, Words};
+use lacuna_compress::spec::{layout, MemoryKind, Section, WeightForm, Words};
 use lacuna_sim::dut::{AxiWrite, Response};
 use lacuna_sim::host::{HostError, Transport};
 use lacuna_sim::simulate::{Door, Options, SimulateError, Simulator};
@@ -106,6 +106,37 @@ fn every_memory_reads_back_what_was_written() {
         }
     }
     assert_ne!(read(&mut s, map::STATUS) & status::WEIGHTS_VALID, 0, "activations are not weights");
+}
+
+/// Whatever the memory's neighbours hold: the bits above a word in its last lane, and lanes above that one.
+#[test]
+fn bits_and_lanes_above_a_word_read_as_zero() {
+    let with_codebook = |seed: &u64| random_case(*seed).model.arch().weights == WeightForm::Codebook;
+    for seed in [SEED, (1..40).find(with_codebook).unwrap()] {
+        let case = random_case(seed);
+        let arch = case.model.arch().clone();
+        let mut s = start(&case.model, Door::Axi, 4);
+        let pe = arch.pes - 1;
+        let kinds = MemoryKind::ALL.into_iter().filter(|kind| kind.depth(&arch) > 0);
+        // the biases last written and first read: a PE fills up with their bits
+        let kinds: Vec<MemoryKind> = kinds.filter(|kind| *kind != MemoryKind::Bias).chain([MemoryKind::Bias]).collect();
+        let all = |s: &mut Simulator, kind: MemoryKind| -> Vec<u32> {
+            let of = if kind == MemoryKind::Layers { 0 } else { pe };
+            (0..kind.window_lanes(&arch)).map(|lane| s.host.window(kind, of, 0, lane).unwrap()).collect()
+        };
+        for kind in &kinds {
+            for address in all(&mut s, *kind) {
+                s.host.bus.write(&[(address, u32::MAX)]).unwrap();
+            }
+        }
+        for kind in kinds.iter().rev() {
+            let bits = kind.width(&arch);
+            for (lane, address) in all(&mut s, *kind).into_iter().enumerate() {
+                let expected = u32::MAX.checked_shr(32 - bits.saturating_sub(32 * lane).min(32) as u32).unwrap_or(0);
+                assert_eq!(read(&mut s, address), expected, "seed {seed}: {kind:?} of {bits} bits, lane {lane}");
+            }
+        }
+    }
 }
 
 #[test]

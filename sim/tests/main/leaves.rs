@@ -178,3 +178,44 @@ fn queue_keeps_order_and_loses_nothing_at_any_depth() {
         assert_eq!(fullest, depth, "the test must fill the queue");
     }
 }
+
+#[test]
+fn a_memory_of_slices_holds_what_it_is_told() {
+    // one width that slices divide, one that leaves a narrower one
+    for (width, slice) in [(16u32, 0u32), (16, 4), (15, 4), (7, 9)] {
+        let ports = [
+            ("read_enable", 1, true),
+            ("read_address", 5, true),
+            ("read_data", width, false),
+            ("write_enable", 1, true),
+            ("write_address", 5, true),
+            ("write_data", width, true),
+        ];
+        let parameters = format!("#(.WIDTH({width}), .DEPTH(21), .ADDRESS(5), .STYLE(\"block\"), .SLICE({slice}))");
+        let mut dut = leaf("memory", include_str!("../../../hdl/src/prim/memory.v"), &parameters, &ports);
+        let mut rng = ChaCha8Rng::seed_from_u64(SEED + u64::from(slice));
+        let (mut words, mut last) = ([None; 21], None);
+        for cycle in 0..600 {
+            let (write, read) = (rng.random_bool(0.5), rng.random_bool(0.5));
+            let (to, from) = (rng.random_range(0..21usize), rng.random_range(0..21usize));
+            // what is read while it is written is undefined
+            let read = read && !(write && to == from);
+            let data = rng.random_range(0..1u64 << width);
+            for (port, value) in [("write_enable", write.into()), ("write_address", to as u64), ("write_data", data)] {
+                dut.set(port, value).unwrap();
+            }
+            dut.set("read_enable", read.into()).unwrap();
+            dut.set("read_address", from as u64).unwrap();
+            dut.step(1).unwrap();
+            if read {
+                last = words[from];
+            }
+            if write {
+                words[to] = Some(data);
+            }
+            if let Some(expected) = last {
+                assert_eq!(dut.get("read_data").unwrap(), expected, "{width} bits in slices of {slice}, cycle {cycle}");
+            }
+        }
+    }
+}

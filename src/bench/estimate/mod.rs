@@ -13,6 +13,7 @@ use lacuna_compress::spec::arch::Ese;
 use lacuna_compress::spec::{Arch, WeightForm};
 use lacuna_hdl::{generate, generate_uart, Design};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Of the configurations: an even one draws an EIE, an odd one an ESE; every other two are for the other family.
@@ -25,9 +26,9 @@ const SEEDS: [u64; 32] = [
     1050, 1052,
 ];
 /// Of those that the coefficients are fitted to.
-const FITTED: [u64; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 24, 62, 63];
+const FITTED: [u64; 21] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 24, 28, 32, 36, 40, 62, 63, 64];
 /// Of both, behind a serial line.
-const SERIAL: [u64; 4] = [62, 63, 1050, 1052];
+const SERIAL: [u64; 5] = [62, 63, 64, 1050, 1052];
 /// Of what is fitted, also with the hierarchy kept, which `synth_ecp5` otherwise does not.
 const KEPT: [u64; 3] = [1, 4, 16];
 /// Clock cycles of a bit there.
@@ -212,7 +213,11 @@ fn sample(drawn: &Drawn, keep: Option<&Path>, hierarchy: bool) -> Result<Sample>
     let design = design(drawn)?;
     let report = synthesized(drawn, keep, hierarchy)?;
     let pair = |area: [f64; 4]| [area[0], area[1]];
-    let modules = yosys::own(&report, &design.top)?.into_iter().map(|(name, area)| (name, pair(area))).collect();
+    let mut modules: BTreeMap<String, [f64; 2]> = BTreeMap::new();
+    for (name, area) in yosys::own(&report, &design.top)? {
+        let sum = modules.entry(estimate::kind(&name).to_string()).or_default();
+        sum.iter_mut().zip(pair(area)).for_each(|(sum, value)| *sum += value);
+    }
     Ok(Sample { demand: estimate::demand(&design, drawn.family)?, modules, total: pair(yosys::of(&report, &design.top)?) })
 }
 

@@ -23,7 +23,8 @@ pub fn modules(of: Of) -> Result<Vec<Module>> {
         weight_bits: 2,
         run_bits: 2,
         entries_per_word: 1,
-        spmat_depth: 2,
+        // pointers of three bits, turns of two
+        spmat_depth: 4,
         ptr_depth: 2,
         act_depth: 2,
         acc_depth: 2,

@@ -75,6 +75,8 @@ pub const PROOFS: &[Proof] = &[
         mutants: &[
             mutant("ptr_read", "| (~full)", "| 1'd1", "none_lost"),
             mutant("ptr_read", "if (odd_1) begin", "if (~odd_1) begin", "as_broadcast"),
+            mutant("ptr_address", "starts_odd = column[0];", "starts_odd = 1'd0;", "as_broadcast"),
+            mutant("ptr_address", "starts_odd = host_memory == 3'd2;", "starts_odd = host_memory == 3'd1;", "host_hears_its_word"),
         ],
     },
     Proof {
