@@ -258,3 +258,12 @@ fn entries_and_pointers_are_block_ram_and_the_product_a_dsp_on_xilinx() {
     assert_eq!(found, (2 * 8, 2 * 2), "{two:?}");
     assert_eq!(two.get("DSP48E1"), Some(&2), "{two:?}");
 }
+
+/// Yosys 0.23 drops the multiplier of a product with two registers behind it, with a warning only.
+#[test]
+fn the_product_is_a_dsp_on_an_ice40() {
+    // an iCE40 has no LUT RAM, and the tool takes block RAM only if it may
+    let anywhere = "setattr -unset ram_style m:* a:ram_style=distributed %i";
+    let two = cells(2, &format!("hierarchy -top lacuna_eie; {anywhere}; synth_ice40 -dsp -spram"));
+    assert_eq!(two.get("SB_MAC16"), Some(&2), "{two:?}");
+}

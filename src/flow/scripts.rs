@@ -37,6 +37,14 @@ fn synthesis(board: &Board, arch: &Arch, sources: &[String]) -> String {
     text + "tee -q -o stat.json stat -json\n"
 }
 
+/// Yosys ends well where it has resolved two drivers of a signal, as its pass for an iCE40's multipliers can make them.
+const LOST: &str = r#"# Yosys goes on where a part of the design is lost
+if [ -f synth.log ] && grep 'Driver-driver conflict\|conflicting drivers' synth.log >&2; then
+    echo 'synth.log: found a signal with two drivers, expected none: what Yosys wrote is not the design' >&2
+    exit 1
+fi
+"#;
+
 /// Finds tools as [`crate::tools::find`] does: by the first name that is on PATH, or in .venv/bin of the working directory.
 const FIND: &str = r#"# package, names: the first of the names that is on PATH, or in .venv/bin where this was started
 first_of() {
@@ -66,6 +74,7 @@ fn script(board: &Board, mhz: f64, seed: u32) -> String {
         let _ = writeln!(text, "{variable}=${{{variable}:-$(first_of '{package}' {})}}", names.join(" "));
     }
     let _ = write!(text, "# what an earlier run left\nrm -f {}\n\"$YOSYS\" -q -l synth.log -s synth.ys\n", RESULTS.join(" "));
+    text += LOST;
     let (package, constraints, arguments) = (&d.device.package, &d.files.constraints, d.tools.nextpnr.join(" "));
     // a clock that is missed is a result, which the report says; the build goes on to the bitstream
     let common = format!("--json design.json --report report.json --freq {mhz} --timing-allow-fail --seed {seed} --log route.log -q");

@@ -202,6 +202,31 @@ fn the_script_alone_finds_the_same_tools_and_takes_away_what_was_left() {
 }
 
 #[test]
+fn what_yosys_loses_is_no_bitstream() {
+    let p = Project::compressed();
+    p.run(&["build", "--board", "icebreaker", "-c", "net.toml", "-o", "out", "--plan"]).did_it();
+    for (said, fails) in [
+        ("Warning: Driver-driver conflict for \\product [31] between cell mul.O and constant 1'x in top: Resolved using constant.", true),
+        ("Warning: multiple conflicting drivers for top.\\product:", true),
+        ("Warning: Complex async reset for dff `\\product'.", false),
+    ] {
+        p.write("yosys", format!("#!/bin/sh\ncat > synth.log <<'END'\n{said}\nEND\n").as_bytes());
+        p.write("other", b"#!/bin/sh\necho $0 >> called\n");
+        let _ = std::fs::remove_file(p.path("out/called"));
+        let mut command = std::process::Command::new("/bin/sh");
+        command.arg("out/build.sh").current_dir(p.path(""));
+        for (variable, file) in [("YOSYS", "yosys"), ("NEXTPNR", "other"), ("PACK", "other")] {
+            std::process::Command::new("chmod").arg("+x").arg(p.path(file)).status().unwrap();
+            command.env(variable, p.path(file));
+        }
+        let ran = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!((ran.status.code(), p.path("out/called").exists()), (Some(i32::from(fails)), !fails), "{said}: {stderr}");
+        assert_eq!(stderr.contains(said) && stderr.contains("what Yosys wrote is not the design"), fails, "{stderr}");
+    }
+}
+
+#[test]
 fn the_register_map_for_others_is_that_of_the_code() {
     let p = Project::compressed();
     p.run(&["build", "--board", "ulx3s", "-c", "net.toml", "-o", "out", "--plan"]).did_it();

@@ -1,7 +1,7 @@
 //! ArithmUnit: row, weight, product, accumulation, and a layer's write-back through the same stages.
 //!
 //! Stages, counted from the cycle in which SpmatRead issues an entry (0): 1 word, 2 row and weight
-//! address, 3 weight, 4 product and accumulator address, 5 the accumulator or a sum on its way there, 6 sum, 7 accumulator write. A sum
+//! address, 3 weight, 4 accumulator address, 5 product, and the accumulator or a sum on its way there, 6 sum, 7 accumulator write. A sum
 //! that is written back goes on: 7 and 8 requantization, 9 activation write.
 
 use super::decode::Decode;
@@ -72,7 +72,6 @@ pub struct Arithm {
     row_4: Reg,
     value_4: Reg,
     weight_4: Reg,
-    multiply: Multiply,
     bias: Memory,
     accumulators: Memory,
     // stage 5
@@ -80,7 +79,9 @@ pub struct Arithm {
     write_back_5: Flag,
     last_5: Flag,
     row_5: Reg,
-    place_5: Vec<Reg>,
+    value_5: Reg,
+    weight_5: Reg,
+    multiply: Multiply,
     // where the accumulator's value is: near, in stage 6 or 7, or else in stage 8 or the memory; of the two in the younger
     near_5: Flag,
     younger_5: Flag,
@@ -94,7 +95,6 @@ pub struct Arithm {
     write_back_6: Flag,
     last_6: Flag,
     row_6: Reg,
-    product_6: Reg,
     bias_6: Reg,
     base_6: Reg,
     accumulate: Accumulate,
@@ -188,14 +188,15 @@ impl Arithm {
             row_4: Reg::new(w.acc),
             value_4: Reg::new(w.value),
             weight_4: Reg::new(arch.weight_value_bits()),
-            multiply: Multiply::new(arch.weight_value_bits(), ACT_BITS, sum),
             bias: Memory::new(Style::Block, sum, arch.bias_depth, Some("bias")),
             accumulators: Memory::new(accumulators, sum, arch.acc_depth, None),
             valid_5: Flag::new(),
             write_back_5: Flag::new(),
             last_5: Flag::new(),
             row_5: Reg::new(w.acc),
-            place_5: (0..conv).map(|_| Reg::new(w.value)).collect(),
+            value_5: Reg::new(w.value),
+            weight_5: Reg::new(arch.weight_value_bits()),
+            multiply: Multiply::new(arch.weight_value_bits(), ACT_BITS, sum),
             near_5: Flag::new(),
             younger_5: Flag::new(),
             zero_5: Flag::new(),
@@ -206,7 +207,6 @@ impl Arithm {
             write_back_6: Flag::new(),
             last_6: Flag::new(),
             row_6: Reg::new(w.acc),
-            product_6: Reg::new(sum),
             bias_6: Reg::new(sum),
             base_6: Reg::new(sum),
             accumulate: Accumulate::new(sum),
@@ -241,8 +241,8 @@ impl Logic for Arithm {
         dff_setup!(self, clock, valid_2, write_back_2, last_2, value_2, weight_2, run_2, row_before);
         dff_setup!(self, clock, valid_3, gap_3, write_back_3, last_3, row_3, value_3);
         dff_setup!(self, clock, valid_4, write_back_4, last_4, row_4, value_4, weight_4);
-        dff_setup!(self, clock, valid_5, write_back_5, last_5, row_5, near_5, younger_5, zero_5);
-        dff_setup!(self, clock, valid_6, write_back_6, last_6, row_6, product_6, bias_6, base_6);
+        dff_setup!(self, clock, valid_5, write_back_5, last_5, row_5, value_5, weight_5, near_5, younger_5, zero_5);
+        dff_setup!(self, clock, valid_6, write_back_6, last_6, row_6, bias_6, base_6);
         dff_setup!(self, clock, valid_7, row_7, stored_7, stored_8, result_7, last_7, target_7, sum_7);
         dff_setup!(self, clock, result_8, last_8, target_8, result_9, target_9, act_9, finished);
         clock!(self, clock, decode, multiply, bias, accumulators, requantize);
@@ -291,13 +291,6 @@ impl Logic for Arithm {
         self.weight_4.d.next = self.decode.weight.val();
 
         // stage 4
-        self.multiply.a.next = self.weight_4.q.val();
-        for _p in 0..(self._plain) {
-            self.multiply.b.next = self.value_4.q.val();
-        }
-        for _c in 0..(self._conv) {
-            self.multiply.b.next = bit_cast_to(self.value_4.q.val(), ACT_BITS);
-        }
         self.bias.read_enable.next = self.valid_4.q.val() | self.host_read_bias.val();
         self.bias.read_address.next = self.bias_base.val() + bit_cast_to(self.row_4.q.val(), &self.bias_base.val());
         self.accumulators.read_enable.next = self.valid_4.q.val();
@@ -310,15 +303,25 @@ impl Logic for Arithm {
         self.younger_5.d.next = self.again_4.val() | (!self.twice_4.val() & self.thrice_4.val());
         self.zero_5.d.next = self.again_4.val() & self.write_back_5.q.val();
         self.valid_5.d.next = self.valid_4.q.val();
+        self.value_5.d.next = self.value_4.q.val();
+        self.weight_5.d.next = self.weight_4.q.val();
         self.write_back_5.d.next = self.write_back_4.q.val();
         self.last_5.d.next = self.last_4.q.val();
         self.row_5.d.next = self.row_4.q.val();
 
         // stage 5
+        // of two registers behind a product Yosys 0.23 loses the product on an iCE40: there is one, the multiplier's
+        self.multiply.a.next = self.weight_5.q.val();
+        for _p in 0..(self._plain) {
+            self.multiply.b.next = self.value_5.q.val();
+        }
+        for _c in 0..(self._conv) {
+            self.multiply.b.next = bit_cast_to(self.value_5.q.val(), ACT_BITS);
+        }
         // stage 6, which stage 5 may need at once
         self.accumulate.base.next = self.base_6.q.val();
         self.accumulate.write_back.next = self.write_back_6.q.val();
-        self.accumulate.product.next = self.product_6.q.val();
+        self.accumulate.product.next = self.multiply.product.val();
         self.accumulate.bias.next = self.bias_6.q.val();
         self.sum.next = self.accumulate.sum.val();
         self.base_6.d.next = self.accumulators.read_data.val();
@@ -333,7 +336,6 @@ impl Logic for Arithm {
         if self.zero_5.q.val() {
             self.base_6.d.next = 0.into();
         }
-        self.product_6.d.next = self.multiply.product.val();
         self.bias_6.d.next = self.bias.read_data.val();
         self.valid_6.d.next = self.valid_5.q.val();
         self.write_back_6.d.next = self.write_back_5.q.val();
@@ -341,11 +343,9 @@ impl Logic for Arithm {
         self.row_6.d.next = self.row_5.q.val();
         for c in 0..(self._conv) {
             // a layer ends with its last place
-            self.place_5[c].clock.next = self.clock.val();
-            self.place_5[c].d.next = self.value_4.q.val();
-            self.last_6.d.next = self.last_5.q.val() & self.place_5[c].q.val().get_bit(self._last);
+            self.last_6.d.next = self.last_5.q.val() & self.value_5.q.val().get_bit(self._last);
             self.pooling[c].clock.next = self.clock.val();
-            self.pooling[c].place.next = self.place_5[c].q.val();
+            self.pooling[c].place.next = self.value_5.q.val();
             self.pooling[c].row.next = self.row_5.q.val();
         }
         // stage 6: what is written back leaves a zero for the next layer
