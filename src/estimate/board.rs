@@ -91,7 +91,10 @@ impl<'a> OnBoard<'a> {
     pub fn require(&self) -> Result<()> {
         let Some(short) = self.first(Verdict::DoesNotFit) else { return Ok(()) };
         let largest = match self.estimate.memories.iter().max_by(|a, b| a.all_blocks().total_cmp(&b.all_blocks())) {
-            Some(memory) if short == 2 => format!("; {} takes most, {}", memory.name, whole(memory.all_blocks())),
+            Some(memory) if short == 2 => {
+                let takes = if memory.name.contains(", ") { "take" } else { "takes" };
+                format!("; {} {takes} most, {}", memory.name, whole(memory.all_blocks()))
+            }
             _ => String::new(),
         };
         let remedy = match (self.largest(Verdict::Fits)?, self.largest(Verdict::MayNotFit)?) {

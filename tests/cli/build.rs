@@ -278,7 +278,10 @@ fn the_network_of_the_small_board_fits_it() {
     let apart = estimate.lines().find(|line| line.contains("single port, for the entries")).expect(&estimate);
     assert!(apart.contains(" 3 ") && apart.contains(" 4 ") && apart.contains("75.00 %"), "{apart}");
     let large = ["build", "--board", "icebreaker", "--container", &bundled("lenet300100.lacuna"), "-o", "none", "--plan"];
-    p.refuses(&large, &["8 PEs on 1BitSquared iCEBreaker", "block RAMs, expected at most 30; spmat takes most", "no number of PEs"]);
+    p.refuses(
+        &large,
+        &["8 PEs on 1BitSquared iCEBreaker", "block RAMs, expected at most 30; ptr_even, ptr_odd take most", "no number of PEs"],
+    );
 }
 
 #[test]
@@ -294,7 +297,7 @@ fn an_estimate_says_what_a_board_has_left_and_what_it_lacks() {
     let large = ["estimate", "--board", "icebreaker", "--container", &bundled("lenet300100.lacuna")];
     let ran = p.run(&large);
     assert!(ran.code == Some(2) && ran.stdout.contains("available"), "{ran:?}");
-    let said = "block RAMs, expected at most 30; spmat takes most";
+    let said = "block RAMs, expected at most 30; ptr_even, ptr_odd take most";
     assert!(ran.stderr.contains(said) && ran.stderr.contains("no number of PEs makes the same network fit"), "{ran:?}");
 }
 

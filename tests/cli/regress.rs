@@ -156,7 +156,7 @@ fn a_broken_module_is_found_shrunk_and_said() {
     p.write("small.toml", SMALL);
     p.run(&["generate", "-c", "small.toml", "-o", "verilog"]).did_it();
     let whole = String::from_utf8(p.read("verilog/arithm.v")).unwrap();
-    let broken = whole.replace("base_6_next = stored_8;", "base_6_next = stored_7;");
+    let broken = whole.replace("base_6_next = sum;", "base_6_next = stored_8;");
     assert_ne!(whole, broken);
     std::fs::create_dir(p.path("broken")).unwrap();
     p.write("broken/arithm.v", broken);
@@ -168,7 +168,7 @@ fn a_broken_module_is_found_shrunk_and_said() {
     assert!(size("configuration.toml") < size("original.toml"), "it is smaller");
     // one that no tool takes
     std::fs::create_dir(p.path("no")).unwrap();
-    p.write("no/arithm.v", whole.replace("base_6_next = stored_8;", "base_6_next = ;"));
+    p.write("no/arithm.v", whole.replace("base_6_next = sum;", "base_6_next = ;"));
     failed(p.run(&["regress", "-c", "small.toml", "--runs", "3", "--verilog", "no", "--shrink", "0s", "-o", "none"]));
     failure(&p, "none", "build", &["syntax error", "not made smaller"]);
     std::fs::create_dir(p.path("other")).unwrap();
