@@ -228,7 +228,7 @@ mod tests {
     fn what_the_error_decides_may_not_fit() {
         let board = Board::find("ulx3s").unwrap();
         // an LSTM's accumulators are in LUTs
-        for (acc_depth, verdict) in [(100, Verdict::Fits), (200, Verdict::MayNotFit), (300, Verdict::MayNotFit), (600, Verdict::DoesNotFit)]
+        for (acc_depth, verdict) in [(100, Verdict::Fits), (230, Verdict::MayNotFit), (300, Verdict::MayNotFit), (600, Verdict::DoesNotFit)]
         {
             let ese = Some(Ese { channels: 1, cell_depth: 9, input_depth: 9, output_depth: 9 });
             let arch = Arch { acc_depth, ese, ..arch(4, 250) };
