@@ -3,6 +3,7 @@
 //! `lutrams.txt`; the multiplexers behind more than one RAM are measured, a line for each family.
 
 use super::Family;
+use lacuna_hdl::prim::SHAPES;
 
 /// A memory in cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -58,11 +59,9 @@ struct LutRam {
 /// Yosys's price of a two-way multiplexer.
 const MUX_COST: f64 = 0.5;
 
-const DP16KD: Block =
-    Block { cost: 128.0, byte: 9, counts: 1.0, shapes: &[(1, 16_384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)] };
+const DP16KD: Block = Block { cost: 128.0, byte: 9, counts: 1.0, shapes: &SHAPES };
 const DPR16X4: LutRam = LutRam { cost: 4.0, scales: false, luts: 4.0, shape: (4, 16) };
-const RAMB18: Block =
-    Block { cost: 129.0, byte: 9, counts: 0.5, shapes: &[(1, 16_384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512)] };
+const RAMB18: Block = Block { cost: 129.0, byte: 9, counts: 0.5, shapes: &SHAPES };
 const RAMB36: Block = Block {
     cost: 257.0,
     byte: 9,

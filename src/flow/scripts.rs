@@ -39,7 +39,7 @@ fn synthesis(board: &Board, arch: &Arch, sources: &[String]) -> String {
 
 /// Yosys ends well where it has resolved two drivers of a signal, as its pass for an iCE40's multipliers can make them.
 const LOST: &str = r#"# Yosys goes on where a part of the design is lost
-if [ -f synth.log ] && grep 'Driver-driver conflict\|conflicting drivers' synth.log >&2; then
+if [ -f synth.log ] && grep -e 'Driver-driver conflict' -e 'conflicting drivers' synth.log >&2; then
     echo 'synth.log: found a signal with two drivers, expected none: what Yosys wrote is not the design' >&2
     exit 1
 fi

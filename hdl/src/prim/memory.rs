@@ -78,8 +78,8 @@ impl Logic for Memory {
     }
 }
 
-/// Bits and words of the block RAMs of 16 Kbit that ECP5 and Xilinx have.
-const SHAPES: [(usize, usize); 6] = [(36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16_384)];
+/// Bits and words of the block RAMs of 16 Kbit that ECP5 and Xilinx have, the shallowest first.
+pub const SHAPES: [(usize, usize); 6] = [(36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16_384)];
 
 /// Bits of the RAMs as deep as the memory, where they take at most a third more than the fewest RAMs do, which need a
 /// multiplexer; 0 where the fewest need none, or too many would be taken. A bank of 2,049 pointers is what it is for.

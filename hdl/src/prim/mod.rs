@@ -12,5 +12,5 @@ mod queue;
 pub use activation::Activation;
 pub use arithmetic::{Accumulate, AlignShift, Crc32, Delay, Larger, Multiply, Requantize};
 pub use lanes::{ByteMerge, LaneMerge, LaneSelect};
-pub use memory::{Accumulators, Memory, SinglePort, Style};
+pub use memory::{Accumulators, Memory, SinglePort, Style, SHAPES};
 pub use queue::ColumnQueue;

@@ -60,6 +60,7 @@ pub struct Arithm {
     decode: Decode,
     // stage 3
     valid_3: Flag,
+    // not valid, as a register: Yosys puts an inverter in front of each bit that an inverted signal resets
     gap_3: Flag,
     write_back_3: Flag,
     last_3: Flag,

@@ -1,6 +1,6 @@
 //! The PE array of the ESE kind alone under Verilator, against sums in plain integers.
 
-use crate::common::cache;
+use crate::common::{cache, lane_mask};
 use lacuna_compress::spec::arch::{Ese, ACT_BITS};
 use lacuna_compress::spec::{Arch, MemoryKind, WeightForm};
 use lacuna_hdl::ese::EseArray;
@@ -225,12 +225,11 @@ impl Rig {
         self.set("host_read", 0);
         self.set("ptr_read_both", 0);
         let (lanes, bits) = (kind.window_lanes(&self.arch), kind.width(&self.arch));
-        // bits beyond the word are anything
-        let kept = |lane: usize| u32::MAX.checked_shr(32 - bits.saturating_sub(32 * lane).min(32) as u32).unwrap_or(0);
         let lane = |number| {
             self.set("host_lane", number as u64);
             self.step();
-            self.get("host_word") as u32 & kept(number)
+            // bits beyond the word are anything
+            self.get("host_word") as u32 & lane_mask(bits, number)
         };
         (0..lanes).map(lane).collect()
     }

@@ -1,7 +1,7 @@
 //! An accelerator behind its serial line, bit by bit: registers, loading, what was broken off, streams.
 
 use crate::common::recurrent::{RecurrentCase, Shape};
-use crate::common::{drafted, random_case, Case};
+use crate::common::{drafted, lane_mask, random_case, Case};
 use lacuna_compress::spec::wire::{self as frames, Command, Status, END, MAX_WORDS};
 use lacuna_compress::spec::{registers as map, Arch, MemoryKind};
 use lacuna_sim::board_sim::{library, SimulatedLine};
@@ -92,7 +92,6 @@ fn the_longest_frames_go_through_at_any_divider() {
     let arch = Arch { spmat_depth: MAX_WORDS, ..case().model.arch().clone() };
     let (bits, lanes) = (MemoryKind::Spmat.width(&arch), MemoryKind::Spmat.window_lanes(&arch));
     // the lanes of a word are more than its bits
-    let kept = |lane: usize| u32::MAX.checked_shr(32 - bits.saturating_sub(32 * lane).min(32) as u32).unwrap_or(0);
     for divider in [DIVIDER, 7] {
         let mut host = host(line(&arch, divider), &arch);
         let page: Vec<(u32, u32)> = (0..MAX_WORDS as u32).map(|i| (map::WINDOW + 4 * i, i * 0x0101_0101)).collect();
@@ -107,7 +106,7 @@ fn the_longest_frames_go_through_at_any_divider() {
         let (addresses, written): (Vec<u32>, Vec<u32>) = page.into_iter().unzip();
         let read = host.bus.read(&addresses).unwrap();
         assert_eq!(host.bus.counts.frames - before, 2, "divider {divider}: an answer of the largest size");
-        let expected: Vec<u32> = written.iter().enumerate().map(|(i, word)| word & kept(i % lanes)).collect();
+        let expected: Vec<u32> = written.iter().enumerate().map(|(i, word)| word & lane_mask(bits, i % lanes)).collect();
         assert_eq!(read, expected, "divider {divider}");
         assert_eq!(host.bus.counts.repeated, 0);
     }

@@ -97,6 +97,11 @@ fn nonzero(rng: &mut ChaCha8Rng, bits: usize) -> i32 {
     }
 }
 
+/// Of the 32 bits of lane `lane`, those that a word of `bits` bits has.
+pub fn lane_mask(bits: usize, lane: usize) -> u32 {
+    u32::MAX.checked_shr(32 - bits.saturating_sub(32 * lane).min(32) as u32).unwrap_or(0)
+}
+
 /// The case of a seed: small and quick to build.
 pub fn random_case(seed: u64) -> Case {
     build(seed, None)
