@@ -5,7 +5,7 @@ use lacuna_compress::manifest::Model;
 use lacuna_compress::spec::registers::{self as map, control, errors, status, Access, REGISTERS};
 use lacuna_compress::spec::{layout, MemoryKind, Section, WeightForm, Words};
 use lacuna_sim::dut::{AxiWrite, Response};
-use lacuna_sim::host::{HostError, Transport};
+use lacuna_sim::host::{Counters, HostError, Transport};
 use lacuna_sim::simulate::{Door, Options, SimulateError, Simulator};
 
 /// Two layers, 4 PEs, 12-bit direct weights: seed 9 of the generator.
@@ -147,6 +147,7 @@ fn access_beyond_a_memory_or_a_pe_is_refused_and_said() {
         s.host.bus.write(&[(map::MEM_SELECT, select), (map::ERRORS, errors::RANGE)]).unwrap();
         assert_eq!(write(s, map::WINDOW + offset, 1), Response::SlvErr);
         assert_eq!(read(s, map::ERRORS), errors::RANGE);
+        assert_ne!(read(s, map::STATUS) & status::ERROR, 0);
     };
     range(&mut s, MemoryKind::ActA.code() << 8, arch.act_depth as u32 * 4);
     range(&mut s, MemoryKind::Spmat.code() << 8 | arch.pes as u32, 0);
@@ -154,8 +155,30 @@ fn access_beyond_a_memory_or_a_pe_is_refused_and_said() {
     range(&mut s, MemoryKind::Layers.code() << 8 | 1, 0);
     assert_ne!(read(&mut s, map::STATUS) & status::WEIGHTS_VALID, 0, "what was refused has changed nothing");
     s.host.bus.write(&[(map::ERRORS, errors::RANGE)]).unwrap();
+    assert_eq!(read(&mut s, map::STATUS) & status::ERROR, 0, "no error is left");
     s.host.forget();
     passes(&mut s, &case);
+}
+
+/// Addresses of a run and of the host go by the same buses: what the host read last is gone when the run starts.
+#[test]
+fn a_memory_read_between_the_input_and_the_start_changes_nothing() {
+    let case = case();
+    let arch = case.model.arch().clone();
+    let mut s = start(&case.model, Door::Preload, 4);
+    for input in &case.inputs {
+        let golden = s.golden().trace(input).unwrap();
+        let expected = Counters::from(&s.network().time(&golden).total);
+        for kind in MemoryKind::ALL.into_iter().filter(|kind| kind.depth(&arch) > 0) {
+            let pe = if kind == MemoryKind::Layers { 0 } else { arch.pes - 1 };
+            s.host.write_input(input).unwrap();
+            s.host.read_memory_at(kind, pe, kind.depth(&arch) - 1, 1).unwrap();
+            s.host.start().unwrap();
+            s.host.wait_done(100_000).unwrap();
+            s.host.expect_output(golden.layers.len() - 1, golden.output()).unwrap_or_else(|e| panic!("{kind:?}: {e:#}"));
+            assert_eq!(s.host.counters().unwrap(), expected, "{kind:?}");
+        }
+    }
 }
 
 #[test]
