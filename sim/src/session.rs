@@ -162,6 +162,7 @@ pub fn run_steps<T: Transport>(host: &mut Host<T>, steps: &[Vec<i16>], outputs: 
     const USER: u32 = 1 << 16;
     const LAST: u32 = 1 << 17;
     host.set_mask(1)?;
+    forget_vectors(host)?;
     host.start()?;
     let mut all = vec![];
     for (number, values) in steps.iter().enumerate() {
@@ -196,6 +197,20 @@ pub fn run_steps<T: Transport>(host: &mut Host<T>, steps: &[Vec<i16>], outputs: 
     }
     host.stop_and_wait(limit)?;
     Ok(all)
+}
+
+/// Takes away what a program that ended early left unread. An abort drops what is under way; vectors of steps that were done
+/// before still come out, and those behind a full line when there is room. The accelerator is idle.
+fn forget_vectors<T: Transport>(host: &mut Host<T>) -> Result<()> {
+    // more than any accelerator holds
+    const MOST: usize = 1 << 12;
+    for _ in 0..MOST {
+        match host.bus.read(&[map::STREAM_WAITING])?[0] {
+            0 => return Ok(()),
+            waiting => host.bus.write(&[(map::STREAM_DROP, waiting)])?,
+        }
+    }
+    Err(HostError::Timeout { what: "the end of vectors that nobody read", limit: MOST as u64 })
 }
 
 /// Bytes of the windows onto the streams.

@@ -15,6 +15,9 @@ use std::time::Duration;
 
 const DIVIDER: usize = 4;
 
+/// Beats that wait to be read: docs/wire.md.
+const RING: usize = 512;
+
 /// A cycle counts as a microsecond.
 fn patience() -> Patience {
     Patience { answer: Duration::from_millis(20), reconnect: Duration::from_secs(1), ..Patience::default() }
@@ -173,4 +176,36 @@ fn sequences_run_through_the_stream_registers() {
     assert_eq!(host.bus.read(&[map::STREAM_WAITING]).unwrap(), [0]);
     assert!(matches!(host.bus.read(&[map::STREAM_OUT]), Err(HostError::Refused { .. })));
     assert!(matches!(host.bus.write(&[(map::STREAM_DROP, 1)]), Err(HostError::Refused { .. })));
+}
+
+#[test]
+fn what_a_program_left_unread_is_no_part_of_the_next_answer() {
+    const LAST: u32 = 1 << 17;
+    let case = RecurrentCase::telling(&Shape::two_layers());
+    let image = &case.model.image;
+    let mut host = host(line(&image.arch, DIVIDER), &image.arch);
+    session::load(&mut host, image, |_, _| {}).unwrap();
+    let golden = Recurrent::new(image).unwrap();
+    let limit = session::step_limit(golden.entries());
+    // a program that is killed behind its first vectors, and one that is killed when no more are taken from it
+    for steps in [1, RING.div_ceil(golden.outputs()) + 1] {
+        host.set_mask(1).unwrap();
+        host.start().unwrap();
+        for _ in 0..steps {
+            let last = golden.inputs() - 1;
+            let beats: Vec<(u32, u32)> = (0..=last).map(|i| (map::STREAM_IN, 77 | if i == last { LAST } else { 0 })).collect();
+            host.bus.write(&beats).unwrap();
+        }
+        let expected = (steps * golden.outputs()).min(RING) as u32;
+        let waiting = (0..10_000).map(|_| host.bus.read(&[map::STREAM_WAITING]).unwrap()[0]).find(|waiting| *waiting == expected);
+        assert_eq!(waiting, Some(expected));
+        // the next program
+        session::require(&mut host, image).unwrap();
+        let steps = &case.inputs[0];
+        let mut state = golden.state();
+        state.begin();
+        let expected: Vec<Vec<i16>> = steps.iter().map(|step| golden.step(&mut state, step).unwrap().output).collect();
+        assert_eq!(session::run_steps(&mut host, steps, golden.outputs(), limit).unwrap(), expected);
+        assert_eq!(host.bus.read(&[map::STREAM_WAITING]).unwrap(), [0]);
+    }
 }
