@@ -140,6 +140,10 @@ const HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/constraints");
 const DESCRIPTION: &str = "board.toml";
 /// Share by which a UART's speed may be off before bytes come apart.
 const BAUD_ERROR: f64 = 0.02;
+/// Share by which a clock in the constraints, whose period is rounded, may be off that of `board.toml`.
+const CLOCK_ERROR: f64 = 1e-3;
+/// Clocks that a board may have or be asked for.
+pub const MHZ: std::ops::RangeInclusive<f64> = 1.0..=1000.0;
 
 impl Board {
     /// By its name, or by the path of its folder.
@@ -182,12 +186,51 @@ impl Board {
         Ok(divider as usize)
     }
 
-    /// Every port of the top module has a pin, every pin a port, and the constraints say the same.
+    /// What goes into scripts needs no quotes there, and the clock is one.
+    fn check_values(&self) -> Result<()> {
+        let d = &self.description;
+        if let Some(found) = d.title.chars().find(|c| c.is_control()) {
+            bail!("{DESCRIPTION}: title has the character {found:?}, expected one line");
+        }
+        for (key, file, kinds) in [("top", &d.files.top, &["v"][..]), ("constraints", &d.files.constraints, &["lpf", "pcf", "xdc"])] {
+            let known = kinds.iter().any(|kind| file.rsplit_once('.').is_some_and(|(name, found)| !name.is_empty() && found == *kind));
+            if !known || file.contains('/') || !is_word(file) {
+                bail!("{DESCRIPTION}: files.{key} is {file:?}, expected the name of a .{} of the same folder", kinds.join(", ."));
+            }
+        }
+        let device = &d.device;
+        let keys = ["device.family", "device.part", "device.package", "device.speed"];
+        let values = [&device.family, &device.part, &device.package, &device.speed];
+        let arguments = d.tools.nextpnr.iter().map(|argument| ("tools.nextpnr", argument));
+        if let Some((key, value)) = keys.into_iter().zip(values).chain(arguments).find(|(_, value)| !is_word(value)) {
+            bail!("{DESCRIPTION}: {key} is {value:?}, expected letters, digits and -_.,:=+/ alone");
+        }
+        for (key, mhz) in [("pin_mhz", d.clock.pin_mhz), ("mhz", d.clock.mhz)] {
+            if !MHZ.contains(&mhz) {
+                bail!("{DESCRIPTION}: clock.{key} is {mhz}, expected {} to {} MHz", MHZ.start(), MHZ.end());
+            }
+        }
+        if d.uart.baud == 0 {
+            bail!("{DESCRIPTION}: uart.baud is 0, expected bits a second");
+        }
+        Ok(())
+    }
+
+    /// Every port of the top module has a pin, every pin a port, and the constraints say the same, and of the clock too.
     fn check(&self) -> Result<()> {
+        self.check_values()?;
         let pins = &self.description.pins;
         let file = &self.description.files.constraints;
-        let constrained = constrained_pins(file, &self.constraints()?)?;
-        let ports = ports(&self.top()?);
+        let text = self.constraints()?;
+        let constrained = constrained_pins(file, &text)?;
+        let pin_mhz = self.description.clock.pin_mhz;
+        let clocks = constrained_mhz(file, &text);
+        if !clocks.iter().any(|mhz| (mhz / pin_mhz - 1.0).abs() < CLOCK_ERROR) {
+            let found: Vec<String> = clocks.iter().map(|mhz| format!("{mhz} MHz")).collect();
+            let found = if found.is_empty() { "no clock at a port".into() } else { found.join(", ") };
+            bail!("{file}: found {found}, expected clock.pin_mhz of {DESCRIPTION}, {pin_mhz} MHz");
+        }
+        let ports = ports(&self.top()?).with_context(|| self.description.files.top.clone())?;
         if let Some(port) = ports.iter().find(|p| !pins.contains_key(*p)) {
             bail!("{}: port {port} has no pin in {DESCRIPTION}", self.description.files.top);
         }
@@ -226,44 +269,81 @@ fn text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| path.display().to_string())
 }
 
-/// Ports of a module that declares one a line.
-fn ports(verilog: &str) -> Vec<String> {
-    let header = verilog.split(");").next().unwrap_or_default();
-    let declared = |line: &str| {
-        let line = line.trim();
-        let port = line.starts_with("input ") || line.starts_with("output ") || line.starts_with("inout ");
-        port.then(|| line.trim_end_matches(',').split_whitespace().last().map(str::to_string)).flatten()
+/// Whether a text is one word to every tool that reads it.
+fn is_word(text: &str) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || "-_.,:=+/".contains(c);
+    !text.is_empty() && text.chars().all(known)
+}
+
+/// Verilog without its comments.
+fn without_comments(verilog: &str) -> String {
+    let mut text = String::new();
+    let mut rest = verilog;
+    while let Some(at) = rest.find("//").into_iter().chain(rest.find("/*")).min() {
+        text += &rest[..at];
+        let end = if rest[at..].starts_with("//") { "\n" } else { "*/" };
+        rest = rest[at + 2..].find(end).map_or("", |found| &rest[at + 2 + found + end.len()..]);
+        text.push(' ');
+    }
+    text + rest
+}
+
+/// Ports of the module `top`, of one bit each.
+fn ports(verilog: &str) -> Result<Vec<String>> {
+    let text = without_comments(verilog);
+    let behind = |(at, word): (usize, &str)| {
+        let name = text[at + word.len()..].strip_prefix(char::is_whitespace)?.trim_start();
+        name.strip_prefix("top")?.trim_start().strip_prefix('(')?.split_once(')')
     };
-    header.lines().filter_map(declared).collect()
+    let Some((list, _)) = text.match_indices("module").find_map(behind) else { bail!("found no module top with its ports") };
+    let port = |declared: &str| {
+        if declared.contains('[') {
+            bail!("port {declared}: found a range, expected ports of one bit");
+        }
+        Ok(declared.split_whitespace().last().unwrap_or_default().to_string())
+    };
+    list.split(',').map(str::trim).filter(|declared| !declared.is_empty()).map(port).collect()
+}
+
+/// What a file of constraints says, command by command, as words: no comments, quotes and brackets.
+fn commands(file: &str, text: &str) -> Vec<Vec<String>> {
+    let comment = |line: &str| line.find(if file.ends_with(".lpf") { "//" } else { "#" }).or(line.find('#')).unwrap_or(line.len());
+    let lines = text.lines().map(|line| &line[..comment(line)]);
+    let plain = lines.map(|line| line.replace(['"', '{', '}', '[', ']'], " ")).collect::<Vec<_>>().join("\n");
+    let words = |command: &str| command.split_whitespace().map(str::to_string).collect::<Vec<_>>();
+    plain.split([';', '\n']).map(words).filter(|words| !words.is_empty()).collect()
+}
+
+fn word_after<'a>(words: &'a [String], before: &str) -> Option<&'a String> {
+    words.get(words.iter().position(|word| word == before)? + 1)
 }
 
 /// Port and pin of each location in a file of constraints: .lpf, .pcf or .xdc, by its name.
 fn constrained_pins(file: &str, text: &str) -> Result<BTreeMap<String, String>> {
-    let lines = text.lines().map(str::trim).filter(|l| !l.starts_with('#'));
-    let pair: fn(&str) -> Option<(String, String)> = match file.rsplit('.').next() {
-        Some("lpf") => |line| {
-            let mut quoted = line.strip_prefix("LOCATE COMP")?.split('"').skip(1).step_by(2);
-            Some((quoted.next()?.into(), quoted.next()?.into()))
-        },
-        Some("pcf") => |line| {
-            let mut words: Vec<&str> = line.strip_prefix("set_io ")?.split_whitespace().collect();
-            let pin = words.pop()?;
-            Some((words.pop()?.into(), pin.into()))
-        },
-        Some("xdc") => |line| {
-            let pin = line.split("PACKAGE_PIN ").nth(1)?.split([' ', '}']).next()?;
-            let port = line.split("[get_ports ").nth(1)?.split(']').next()?;
-            Some((port.into(), pin.into()))
-        },
-        _ => bail!("{file}: expected constraints as .lpf, .pcf or .xdc"),
+    let pair = |words: &Vec<String>| match (file.rsplit('.').next(), words[0].as_str()) {
+        (Some("lpf"), "LOCATE") => Some((word_after(words, "COMP")?.clone(), word_after(words, "SITE")?.clone())),
+        (Some("pcf"), "set_io") => Some((words[1..].iter().nth_back(1)?.clone(), words.last()?.clone())),
+        (Some("xdc"), _) => Some((word_after(words, "get_ports")?.clone(), word_after(words, "PACKAGE_PIN")?.clone())),
+        _ => None,
     };
     let mut found = BTreeMap::new();
-    for (port, pin) in lines.filter_map(pair) {
+    for (port, pin) in commands(file, text).iter().filter_map(pair) {
         if let Some(before) = found.insert(port.clone(), pin.clone()) {
             bail!("{file}: {port} is at pin {before} and at pin {pin}");
         }
     }
     Ok(found)
+}
+
+/// Frequencies of the clocks that come in at ports.
+fn constrained_mhz(file: &str, text: &str) -> Vec<f64> {
+    let mhz = |words: &Vec<String>| match (file.rsplit('.').next(), words[0].as_str()) {
+        (Some("lpf"), "FREQUENCY") => words.iter().position(|word| word == "MHZ").and_then(|at| words[at - 1].parse().ok()),
+        (Some("pcf"), "set_frequency") => words.last()?.parse().ok(),
+        (Some("xdc"), "create_clock") => Some(1e3 / word_after(words, "-period")?.parse::<f64>().ok()?),
+        _ => None,
+    };
+    commands(file, text).iter().filter_map(mhz).collect()
 }
 
 #[cfg(test)]
@@ -280,8 +360,7 @@ mod tests {
             assert_eq!(board.description.source.revision.len(), 40, "{name}: a commit");
             assert!(board.folder.join("README.md").is_file(), "{name}: no README.md");
             let (file, text) = (&board.description.files.constraints, board.constraints().unwrap());
-            let mhz = constrained_mhz(file, &text);
-            assert!(mhz.len() == 1 && (mhz[0] - board.description.clock.pin_mhz).abs() < 1e-6, "{name}: {mhz:?}");
+            assert_eq!(constrained_mhz(file, &text), [board.description.clock.pin_mhz], "{name}");
             if let Some(standards) = standards(file, &text) {
                 let ports: Vec<&String> = board.description.pins.keys().collect();
                 assert_eq!(standards.iter().collect::<Vec<_>>(), ports, "{name}: ports with an IO standard");
@@ -289,40 +368,42 @@ mod tests {
         }
     }
 
-    /// Lines that constrain something.
-    fn constraints(text: &str) -> impl Iterator<Item = &str> {
-        text.lines().map(str::trim).filter(|line| !line.starts_with('#'))
-    }
-
-    fn word_after<'a>(line: &'a str, before: &str) -> Option<&'a str> {
-        line.split_once(before)?.1.split([' ', ']', '}', ';', '"']).find(|word| !word.is_empty())
-    }
-
-    /// Frequencies of the clocks that come in at ports called `clock`, or `clock_p` of a pair.
-    fn constrained_mhz(file: &str, text: &str) -> Vec<f64> {
-        let mhz = |line: &str| match file.rsplit('.').next() {
-            Some("lpf") => line.strip_prefix("FREQUENCY PORT \"clock\" ")?.strip_suffix(" MHZ;")?.parse().ok(),
-            Some("pcf") => line.strip_prefix("set_frequency clock ")?.parse().ok(),
-            _ => {
-                let at = line.starts_with("create_clock ").then(|| word_after(line, "[get_ports "))??;
-                let period: f64 = word_after(line, "-period ")?.parse().ok()?;
-                ["clock", "clock_p"].contains(&at).then_some(1e3 / period)
-            }
-        };
-        constraints(text).filter_map(mhz).collect()
-    }
-
     /// Ports that have an IO standard. None for a format that knows none.
     fn standards(file: &str, text: &str) -> Option<std::collections::BTreeSet<String>> {
-        let port: fn(&str) -> Option<&str> = match file.rsplit('.').next() {
-            Some("lpf") => |line| {
-                let port = line.strip_prefix("IOBUF PORT ").and_then(|rest| word_after(rest, "\""));
-                word_after(line, "IO_TYPE=").and(port)
-            },
-            Some("xdc") => |line| word_after(line, "IOSTANDARD ").and_then(|_| word_after(line, "[get_ports ")),
-            _ => return None,
+        let port = |words: &Vec<String>| match file.rsplit('.').next() {
+            Some("lpf") => words.iter().any(|word| word.starts_with("IO_TYPE=")).then(|| word_after(words, "PORT").cloned())?,
+            _ => word_after(words, "IOSTANDARD").and(word_after(words, "get_ports").cloned()),
         };
-        Some(constraints(text).filter_map(port).map(str::to_string).collect())
+        (!file.ends_with(".pcf")).then(|| commands(file, text).iter().filter_map(port).collect())
+    }
+
+    /// As vendors and other tools write them.
+    #[test]
+    fn constraints_and_ports_are_read_in_every_form_that_tools_take() {
+        let pins = |file, text| constrained_pins(file, text).unwrap().into_iter().collect::<Vec<_>>();
+        let expected = [("clock".to_string(), "E3".to_string())];
+        for (file, text) in [
+            ("a.xdc", "set_property -dict { PACKAGE_PIN E3    IOSTANDARD LVCMOS33 } [get_ports { clock }]; #IO_L12P Sch=gclk[100]"),
+            ("a.xdc", "#set_property PACKAGE_PIN E4 [get_ports clock]\nset_property PACKAGE_PIN E3 [get_ports {clock}]"),
+            ("a.pcf", "set_io\tclock\tE3 # the oscillator"),
+            ("a.pcf", "set_io -nowarn -pullup yes clock E3"),
+            ("a.lpf", "LOCATE  COMP \"clock\"\tSITE \"E3\"; // the oscillator"),
+        ] {
+            assert_eq!(pins(file, text), expected, "{file}: {text}");
+        }
+        for (file, text) in [
+            ("a.xdc", "create_clock -add -name sys_clk_pin -period 10.00 -waveform {0 5} [get_ports { CLK100MHZ }];"),
+            ("a.pcf", "set_frequency  clock 100 # MHz"),
+            ("a.lpf", "FREQUENCY PORT \"clock\" 100.0 MHZ;"),
+        ] {
+            assert_eq!(constrained_mhz(file, text), [100.0], "{file}: {text}");
+        }
+        for text in [
+            "// module other(x);\nmodule top(input wire clock, // 12 MHz, (35)\n\tinput /* in; */ rx,\n output\twire tx\n);\nendmodule",
+            "`default_nettype none\nmodule top (clock, rx, tx);\n input clock, rx; output tx;\nendmodule",
+        ] {
+            assert_eq!(ports(text).unwrap(), ["clock", "rx", "tx"], "{text}");
+        }
     }
 
     #[test]
@@ -335,6 +416,17 @@ mod tests {
             ("top.v", "input wire clock,", "input wire clock,\n    input wire button,", "port button has no pin"),
             ("board.toml", "uart_tx = \"L4\"", "uart_tx = \"M1\"", "pins.uart_rx and pins.uart_tx are both M1"),
             ("board.toml", "led = \"B2\"", "led = \"B2\"\nlamp = \"C2\"", "pins.lamp is no port"),
+            ("ulx3s.lpf", "25 MHZ", "26 MHZ", "ulx3s.lpf: found 26 MHz, expected clock.pin_mhz of board.toml, 25 MHz"),
+            ("ulx3s.lpf", "FREQUENCY", "# FREQUENCY", "found no clock at a port, expected"),
+            ("board.toml", "mhz = 80.0", "mhz = nan", "clock.mhz is NaN, expected 1 to 1000 MHz"),
+            ("board.toml", "baud = 1_000_000", "baud = 0", "uart.baud is 0"),
+            ("board.toml", "\"top.v\"", "\"../top.v\"", "files.top is \"../top.v\", expected the name of a .v of the same folder"),
+            ("board.toml", "\"ulx3s.lpf\"", "\"ulx3s.txt\"", "files.constraints is \"ulx3s.txt\", expected the name of a .lpf, .pcf, .xdc"),
+            ("board.toml", "\"--85k\"", "\"--85k; reboot\"", "tools.nextpnr is \"--85k; reboot\", expected letters"),
+            ("board.toml", "with an ECP5-85F", "\\nreboot", "title has the character '\\n', expected one line"),
+            ("top.v", "output wire led", "output wire [1:0] led", "port output wire [1:0] led: found a range"),
+            ("top.v", "output wire led", "output wire lamp, output\twire led // a lamp", "port lamp has no pin"),
+            ("top.v", "module top", "module board", "top.v: found no module top with its ports"),
         ] {
             let folder = tempfile::tempdir().unwrap();
             for entry in std::fs::read_dir(&original).unwrap() {

@@ -57,6 +57,7 @@ pub struct Settings {
 
 /// Writes everything that the tools need into a folder.
 pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel, &[u8])>, settings: &Settings) -> Result<Design> {
+    let before = earlier(folder)?;
     let (clock, mhz) = clock::module(board, settings.mhz)?;
     let design = lacuna_hdl::generate_uart(arch, board.divider(mhz)?)?;
     let staged = Staged::new(folder)?;
@@ -68,6 +69,9 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
     if let Some(text) = &clock {
         sources.push(clock::FILE.into());
         staged.write(clock::FILE, text)?;
+    }
+    if sources.contains(&files.top) {
+        bail!("board {}: files.top is {}, which is also the name of one of the accelerator's files", board.name, files.top);
     }
     sources.push(files.top.clone());
     staged.write(&files.top, &board.top()?)?;
@@ -85,13 +89,33 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
     }
     let manifest = format!("{:#}\n", manifest(staged.path(), board, arch, mhz)?);
     staged.write(MANIFEST, &manifest)?;
-    if let Some(before) = std::fs::read_to_string(folder.join(MANIFEST)).ok().filter(|before| *before != manifest) {
+    if let Some(before) = before.filter(|before| *before != manifest) {
         // they are of what was there before
         clear(folder)?;
         forget(folder, staged.path(), &before)?;
     }
     staged.commit()?;
     Ok(design)
+}
+
+/// The manifest of an earlier build of the folder. An error if the folder has files that a build would take for its own, and
+/// are not of one.
+fn earlier(folder: &Path) -> Result<Option<String>> {
+    let path = folder.join(MANIFEST);
+    if !path.exists() {
+        return match RESULTS.into_iter().find(|name| folder.join(name).exists()) {
+            Some(name) => {
+                bail!("{}: found no {MANIFEST} beside it, expected a folder of `lacuna build` or a new one", folder.join(name).display())
+            }
+            None => Ok(None),
+        };
+    }
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let is_one = serde_json::from_str::<Value>(&text).is_ok_and(|v| v["board"].is_string() && v["sha256"].is_object());
+    if !is_one {
+        bail!("{}: found another program's file, expected that of `lacuna build`, or a new folder", path.display());
+    }
+    Ok(Some(text))
 }
 
 /// Takes away what an earlier build wrote, as its manifest says, and this one does not write.

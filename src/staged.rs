@@ -40,6 +40,10 @@ impl Staged {
         for entry in fs::read_dir(self.path()).with_context(|| at(self.path()))? {
             names.push(entry.with_context(|| at(self.path()))?.file_name());
         }
+        // before anything is moved
+        if let Some(name) = names.iter().find(|name| self.target.join(name).is_dir() && !self.path().join(name).is_dir()) {
+            bail!("{}: found a folder, expected a file or a new name", self.target.join(name).display());
+        }
         for name in names {
             let path = self.target.join(&name);
             fs::rename(self.path().join(&name), &path).with_context(|| at(&path))?;

@@ -1,9 +1,9 @@
 //! What a program does with an accelerator that it did not just make: load a model so that it cannot be the wrong one,
 //! make sure that it is the right one, and run it. Over any [`Transport`].
 
-use crate::host::{layer_records, Host, HostError, Result, Transport};
+use crate::host::{check_limit, layer_records, Host, HostError, Result, Transport};
 use lacuna_compress::spec::layout::sections;
-use lacuna_compress::spec::registers::{self as map, status};
+use lacuna_compress::spec::registers::{self as map, control, status};
 use lacuna_compress::spec::{Arch, LayerRecord, MemoryImage, MemoryKind, Section};
 
 /// Times that a section which was written and is not what was written is written again.
@@ -70,6 +70,21 @@ fn load_once<T: Transport>(host: &mut Host<T>, image: &MemoryImage, progress: &m
     host.bus.write(&[(map::SCRATCH, image.identity())])?;
     host.wait_idle(flush_limit(&image.arch))?;
     Ok(loaded)
+}
+
+/// Makes the weights of this image invalid: nothing runs until a load. A check that cannot be right is what does it.
+pub fn distrust<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<()> {
+    let first = sections(&image.arch)[0];
+    let words = &image.sections[&first];
+    host.bus.write(&[
+        (map::SCRATCH, 0),
+        (map::CONTROL, control::RESTART_CHECK),
+        (map::SECTION_WORDS, words.len() as u32),
+        (map::SECTION_CRC, !words.crc32()),
+        (map::CONTROL, control::CHECK),
+    ])?;
+    host.wait_idle(check_limit(words))?;
+    host.take_errors().map(|_| ())
 }
 
 /// Does the accelerator hold this image? One that says that it holds another one is left as it is. Else it looks itself; if

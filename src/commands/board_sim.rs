@@ -43,7 +43,7 @@ mod simulated {
     use crate::board::Board;
     use crate::estimate::OnBoard;
     use crate::term;
-    use anyhow::{Context, Result};
+    use anyhow::{bail, Context, Result};
     use lacuna_compress::files::read_any_container;
     use lacuna_sim::board_sim::{library, serve, SimulatedLine};
     use lacuna_sim::simulate::Options;
@@ -90,23 +90,36 @@ mod simulated {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// A symbolic link, gone when dropped.
-    struct Link(PathBuf);
+    /// Where pseudo-terminals are.
+    const TERMINALS: &str = "/dev/pts";
+
+    /// A symbolic link to a terminal, gone when dropped.
+    struct Link {
+        path: PathBuf,
+        to: PathBuf,
+    }
 
     impl Link {
+        /// Takes the place of a link to a terminal that is no more, and of nothing else.
         fn new(path: &Path, to: &str) -> Result<Link> {
-            if path.is_symlink() {
+            if let Ok(before) = std::fs::read_link(path) {
+                if !before.starts_with(TERMINALS) || before.exists() {
+                    bail!("{}: found a link to {}, expected a new name", path.display(), before.display());
+                }
                 std::fs::remove_file(path).with_context(|| path.display().to_string())?;
             }
             std::os::unix::fs::symlink(to, path).with_context(|| path.display().to_string())?;
-            Ok(Link(path.to_path_buf()))
+            Ok(Link { path: path.to_path_buf(), to: to.into() })
         }
     }
 
     impl Drop for Link {
         fn drop(&mut self) {
-            // a link to nothing misleads nobody for long
-            let _ = std::fs::remove_file(&self.0);
+            // another program may have made one of its own meanwhile
+            if std::fs::read_link(&self.path).is_ok_and(|to| to == self.to) {
+                // a link to nothing misleads nobody for long
+                let _ = std::fs::remove_file(&self.path);
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::report;
 use crate::accelerator::{AcceleratorArgs, Need};
-use crate::board::Board;
+use crate::board::{Board, MHZ};
 use crate::estimate::OnBoard;
 use crate::{flow, term};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,7 +41,6 @@ pub fn run(args: &BuildArgs) -> Result<ExitCode> {
     let estimate = OnBoard::new(&board, &arch)?;
     estimate.require()?;
     estimate.doubt().into_iter().for_each(term::note);
-    let tools = if args.plan { vec![] } else { flow::tools(board.description.tools.flow)? };
     let settings = flow::Settings { mhz: args.mhz.unwrap_or(board.description.clock.mhz), seed: args.seed };
     let design = flow::write(&args.output, &board, &arch, model.as_ref().map(|(m, bytes)| (m, bytes.as_slice())), &settings)?;
     let folder = args.output.display();
@@ -56,6 +55,8 @@ pub fn run(args: &BuildArgs) -> Result<ExitCode> {
         term::note(format!("to build it: sh {folder}/{}", flow::SCRIPT));
         return Ok(ExitCode::SUCCESS);
     }
+    let tools = flow::tools(board.description.tools.flow)
+        .with_context(|| format!("{folder} is written and not built; {} builds it where the tools are", flow::SCRIPT))?;
     let spinner = term::spinner("synthesis, place and route");
     flow::execute(&args.output, &tools, None)?;
     spinner.finish_and_clear();
@@ -70,5 +71,5 @@ pub fn run(args: &BuildArgs) -> Result<ExitCode> {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|mhz| (1.0..=1000.0).contains(mhz)).ok_or("expected a frequency of 1 to 1,000 MHz".into())
+    text.parse().ok().filter(|mhz| MHZ.contains(mhz)).ok_or("expected a frequency of 1 to 1,000 MHz".into())
 }

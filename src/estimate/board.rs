@@ -115,7 +115,10 @@ impl<'a> OnBoard<'a> {
     /// The largest number of PEs whose verdict is no worse than `worst` if the network stays the same. The numbers that fit are
     /// taken to lie side by side: with more PEs logic grows, with fewer no memory shrinks.
     pub fn largest(&self, worst: Verdict) -> Result<Option<usize>> {
-        let fits = |pes: usize| Ok::<_, anyhow::Error>(OnBoard::new(self.board, &with_pes(self.arch, pes))?.verdict() <= worst);
+        let fits = |pes: usize| match with_pes(self.arch, pes) {
+            Some(arch) => Ok::<_, anyhow::Error>(OnBoard::new(self.board, &arch)?.verdict() <= worst),
+            None => Ok(false),
+        };
         let mut found = None;
         for pes in (0..=MOST_PES.ilog2()).map(|bits| 1 << bits) {
             if fits(pes)? {
@@ -145,19 +148,21 @@ fn whole(value: f64) -> String {
 /// As [`Arch::validate`] has it.
 const MOST_PES: usize = 256;
 
-/// The same network on another number of PEs: what is dealt to PEs is dealt again.
-fn with_pes(arch: &Arch, pes: usize) -> Arch {
+/// The same network on another number of PEs: what is dealt to PEs is dealt again. None if memories of a PE would have to be
+/// larger than they may be.
+fn with_pes(arch: &Arch, pes: usize) -> Option<Arch> {
     let dealt = |depth: usize| (depth * arch.pes).div_ceil(pes);
     let shared = arch.ese.is_some();
-    Arch {
+    let found = Arch {
         pes,
-        spmat_depth: dealt(arch.spmat_depth).min(1 << 20),
-        acc_depth: dealt(arch.acc_depth).min(65_535),
+        spmat_depth: dealt(arch.spmat_depth),
+        acc_depth: dealt(arch.acc_depth),
         // an ESE has them once, or once a channel
-        act_depth: if shared { arch.act_depth } else { dealt(arch.act_depth).min(65_535) },
-        bias_depth: if shared { arch.bias_depth } else { dealt(arch.bias_depth).min(65_536) },
+        act_depth: if shared { arch.act_depth } else { dealt(arch.act_depth) },
+        bias_depth: if shared { arch.bias_depth } else { dealt(arch.bias_depth) },
         ..arch.clone()
-    }
+    };
+    found.validate().is_ok().then_some(found)
 }
 
 fn family(flow: Flow) -> Family {
@@ -198,10 +203,10 @@ mod tests {
     #[test]
     fn what_is_dealt_to_pes_is_dealt_again() {
         let of = |a: &Arch| [a.pes, a.spmat_depth, a.ptr_depth, a.act_depth, a.acc_depth, a.bias_depth];
-        assert_eq!(of(&with_pes(&arch(4, 250), 16)), [16, 63, 600, 50, 19, 26]);
-        assert_eq!(of(&with_pes(&arch(4, 250), 1)), [1, 1000, 600, 800, 300, 412]);
+        assert_eq!(of(&with_pes(&arch(4, 250), 16).unwrap()), [16, 63, 600, 50, 19, 26]);
+        assert_eq!(of(&with_pes(&arch(4, 250), 1).unwrap()), [1, 1000, 600, 800, 300, 412]);
         let ese = Some(Ese { channels: 2, cell_depth: 9, input_depth: 9, output_depth: 9 });
-        assert_eq!(of(&with_pes(&Arch { ese, ..arch(4, 250) }, 8)), [8, 125, 600, 200, 38, 103]);
+        assert_eq!(of(&with_pes(&Arch { ese, ..arch(4, 250) }, 8).unwrap()), [8, 125, 600, 200, 38, 103]);
     }
 
     #[test]
@@ -212,13 +217,18 @@ mod tests {
         assert!(found.verdict() == Verdict::Fits && found.doubt().is_none() && found.require().is_ok());
         // by block RAM, of which nothing is in doubt
         assert_eq!([Verdict::Fits, Verdict::MayNotFit].map(|worst| found.largest(worst).unwrap()), [Some(25), Some(25)]);
-        let verdict = |pes| OnBoard::new(&board, &with_pes(&fitting, pes)).unwrap().verdict();
+        let verdict = |pes| OnBoard::new(&board, &with_pes(&fitting, pes).unwrap()).unwrap().verdict();
         assert_eq!([25, 26].map(verdict), [Verdict::Fits, Verdict::DoesNotFit]);
 
         // 64 bits x 16,384 words are 64 block RAMs a PE
         let large = arch(4, 16_384);
         let error = OnBoard::new(&board, &large).unwrap().require().unwrap_err().to_string();
         assert!(error.contains("block RAMs, expected at most 208; spmat takes most, 256; no number of PEs"), "{error}");
+        // entries that no board of this kind holds, and that a single PE could not address
+        let board_105 = Board::find("kcu105").unwrap();
+        let entries = Arch { entries_per_word: 2, ..arch(64, 32_768) };
+        let error = OnBoard::new(&board_105, &entries).unwrap().require().unwrap_err().to_string();
+        assert!(error.ends_with("no number of PEs makes the same network fit"), "{error}");
         let many = arch(64, 16);
         let error = OnBoard::new(&board, &many).unwrap().require().unwrap_err().to_string();
         assert!(error.contains("64 PEs on Radiona ULX3S") && error.contains("the same network fits with "), "{error}");

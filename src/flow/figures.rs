@@ -41,8 +41,15 @@ impl Figures {
 pub fn nextpnr(report: &Value) -> Result<Figures> {
     let Some(kinds) = report["utilization"].as_object() else { bail!("nextpnr's report has no utilization") };
     let number = |cell: &Value, key: &str| cell[key].as_u64();
-    let used = |(name, cell): (&String, &Value)| Some((name.clone(), number(cell, "used")?, number(cell, "available")));
-    let cells = kinds.iter().filter_map(used).collect();
+    let used = |(name, cell): (&String, &Value)| {
+        let used = number(cell, "used")
+            .with_context(|| format!("nextpnr's report: utilization.{name}.used is {}, expected a count", cell["used"]))?;
+        Ok((name.clone(), used, number(cell, "available")))
+    };
+    let cells = kinds.iter().map(used).collect::<Result<Vec<_>>>()?;
+    if cells.is_empty() {
+        bail!("nextpnr's report has no cells");
+    }
     let clocks = report["fmax"].as_object().into_iter().flatten();
     let slowest = clocks.filter_map(|(_, clock)| clock["achieved"].as_f64()).fold(f64::INFINITY, f64::min);
     if !slowest.is_finite() {
@@ -54,6 +61,9 @@ pub fn nextpnr(report: &Value) -> Result<Figures> {
 /// Of Yosys's `stat -json`: cells of the whole design by type, flat or with its hierarchy.
 fn yosys(text: &str) -> Result<Figures> {
     let cells = super::yosys::cells(&super::yosys::parse(text)?, super::TOP)?;
+    if cells.is_empty() {
+        bail!("Yosys counted no cells in the module {}", super::TOP);
+    }
     Ok(Figures { cells: cells.into_iter().map(|(name, used)| (name, used, None)).collect(), fmax_mhz: None, slack_ns: None })
 }
 
@@ -92,7 +102,11 @@ pub fn of(folder: &Path, mhz: f64) -> Result<(&'static str, Figures)> {
     let has = |name: &str| folder.join(name).is_file();
     if has("utilization.rpt") && has("timing.rpt") {
         let figures = vivado(&read("utilization.rpt")?, &read("timing.rpt")?)?;
-        let fmax = figures.slack_ns.map(|slack| 1e3 / (1e3 / mhz - slack));
+        let period = 1e3 / mhz;
+        if let Some(slack) = figures.slack_ns.filter(|slack| *slack >= period) {
+            bail!("{}: found a slack of {slack} ns, expected less than the clock's {period} ns", folder.join("timing.rpt").display());
+        }
+        let fmax = figures.slack_ns.map(|slack| 1e3 / (period - slack));
         return Ok(("Vivado, placed and routed", Figures { fmax_mhz: fmax, ..figures }));
     }
     if has("report.json") {
@@ -143,6 +157,23 @@ mod tests {
     }
 
     #[test]
+    fn damaged_reports_say_what_is_wrong() {
+        let said = |found: Result<Figures>| format!("{:#}", found.unwrap_err());
+        let many = serde_json::json!({"modules": {"top": {"num_cells_by_type": {"a": 1u64 << 63, "b": 1u64 << 63}},
+            "a": {"num_cells_by_type": {"LUT2": 3}}, "b": {"num_cells_by_type": {"LUT2": 1}}}});
+        assert!(said(yosys(&many.to_string())).contains("Yosys counted too many cells LUT2"));
+        let empty = serde_json::json!({"modules": {"top": {"num_cells_by_type": {}}}});
+        assert!(said(yosys(&empty.to_string())).contains("Yosys counted no cells in the module top"));
+        for (cells, expected) in [
+            (serde_json::json!({"DP16KD": {"used": -1}}), "utilization.DP16KD.used is -1, expected a count"),
+            (serde_json::json!({}), "has no cells"),
+        ] {
+            let found = said(nextpnr(&serde_json::json!({"utilization": cells, "fmax": {"clock": {"achieved": 90.0}}})));
+            assert!(found.contains(expected), "{found}");
+        }
+    }
+
+    #[test]
     fn vivados_reports_are_read() {
         // the order and the headings of a real one
         let utilization = "\
@@ -186,11 +217,16 @@ mod tests {
         assert!(vivado("nothing", timing).is_err() && vivado(utilization, "nothing").is_err());
 
         // a slack of -0.25 ns of a period of 8 ns: 8.25 ns; one of 3 ns: 5 ns
-        for (slack, mhz) in [("-0.250", 1e3 / 8.25), ("3.000", 200.0)] {
+        for (slack, mhz) in [("-0.250", Some(1e3 / 8.25)), ("3.000", Some(200.0)), ("8.000", None), ("9.000", None)] {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("utilization.rpt"), utilization).unwrap();
             std::fs::write(folder.path().join("timing.rpt"), timing.replace("-0.250", slack)).unwrap();
-            let (tool, found) = of(folder.path(), 125.0).unwrap();
+            let found = of(folder.path(), 125.0);
+            let Some(mhz) = mhz else {
+                assert!(format!("{:#}", found.unwrap_err()).contains("expected less than the clock's 8 ns"), "{slack}");
+                continue;
+            };
+            let (tool, found) = found.unwrap();
             assert_eq!(tool, "Vivado, placed and routed");
             assert!(found.fmax_mhz.is_some_and(|fmax| (fmax - mhz).abs() < 1e-9), "{slack}: {found:?}");
         }

@@ -29,7 +29,8 @@ pub fn on(board: &Board, sources: &[String]) -> String {
         Flow::Vivado => ("xdc", "vivado", format!("part: {}", d.device.part)),
     };
     let (pins, rtl): (Vec<_>, Vec<_>) = sources.iter().cloned().partition(|file| *file == clock::FILE || *file == d.files.top);
-    let name = &board.name;
+    // what a core's name may have
+    let name = &board.name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
     head(name, &format!("Sparse neural network accelerator on {}", d.title))
         + &fileset("rtl", "verilogSource", &rtl)
         + &fileset("pins", "verilogSource", &pins)
@@ -39,7 +40,7 @@ pub fn on(board: &Board, sources: &[String]) -> String {
 }
 
 fn head(name: &str, description: &str) -> String {
-    format!("CAPI=2:\nname: lacuna:accelerator:{name}:{VERSION}\ndescription: {description}\nfilesets:\n")
+    format!("CAPI=2:\nname: lacuna:accelerator:{name}:{VERSION}\ndescription: {}\nfilesets:\n", serde_json::Value::from(description))
 }
 
 fn fileset(name: &str, kind: &str, files: &[String]) -> String {

@@ -113,7 +113,8 @@ pub fn own(report: &Value, name: &str) -> Result<BTreeMap<String, [f64; 4]>> {
 pub fn cells(report: &Value, name: &str) -> Result<BTreeMap<String, u64>> {
     let mut found = BTreeMap::new();
     walk(report, name, &mut |_, cell, count| {
-        *found.entry(cell.to_string()).or_default() += count;
+        let sum: &mut u64 = found.entry(cell.to_string()).or_default();
+        *sum = sum.checked_add(count).with_context(|| format!("Yosys counted too many cells {cell}"))?;
         Ok(())
     })?;
     Ok(found)
@@ -136,7 +137,8 @@ fn walk(report: &Value, name: &str, visit: &mut Visitor) -> Result<()> {
 fn below(modules: &Modules, name: &str, instances: u64, depth: usize, visit: &mut Visitor) -> Result<()> {
     let Some(cells) = modules.get(name).filter(|_| depth < DEEPEST) else { bail!("Yosys counted no module {name}") };
     for (cell, count) in cells {
-        let (cell, count) = (cell.trim_start_matches('\\'), instances * count);
+        let cell = cell.trim_start_matches('\\');
+        let count = instances.checked_mul(*count).with_context(|| format!("Yosys counted too many cells {cell}"))?;
         if modules.contains_key(cell) {
             below(modules, cell, count, depth + 1, visit)?;
         } else {

