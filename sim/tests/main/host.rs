@@ -153,6 +153,11 @@ fn access_beyond_a_memory_or_a_pe_is_refused_and_said() {
     range(&mut s, MemoryKind::Spmat.code() << 8 | arch.pes as u32, 0);
     range(&mut s, MemoryKind::Codebook.code() << 8, 0); // direct weights have none
     range(&mut s, MemoryKind::Layers.code() << 8 | 1, 0);
+    for bit in 0..8 {
+        s.host.bus.write(&[(map::MEM_PAGE, 1 << bit)]).unwrap();
+        range(&mut s, MemoryKind::Spmat.code() << 8, 0);
+    }
+    s.host.bus.write(&[(map::MEM_PAGE, 0)]).unwrap();
     assert_ne!(read(&mut s, map::STATUS) & status::WEIGHTS_VALID, 0, "what was refused has changed nothing");
     s.host.bus.write(&[(map::ERRORS, errors::RANGE)]).unwrap();
     assert_eq!(read(&mut s, map::STATUS) & status::ERROR, 0, "no error is left");
