@@ -73,7 +73,9 @@ impl PortArgs {
 
     /// Opens it, and asks whether an accelerator of this architecture answers.
     pub fn open(&self, arch: &Arch) -> Result<Host<AnyPort>> {
-        let port = match self.port.rsplit_once('@') {
+        // a device may have the sign in its name
+        let mapped = self.port.rsplit_once('@').filter(|_| !Path::new(&self.port).exists());
+        let port = match mapped {
             Some((file, offset)) => {
                 let digits = offset.strip_prefix("0x").map_or((offset, 10), |hex| (hex, 16));
                 let offset = u64::from_str_radix(digits.0, digits.1)

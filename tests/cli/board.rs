@@ -273,6 +273,7 @@ fn what_cannot_be_loaded_or_run_says_why() {
     p.run(&["compress", "-c", "wide.toml", "-o", "wide.lacuna"]).did_it();
     let whole = p.read("net.lacuna");
     p.write("short.lacuna", &whole[..whole.len() / 2]);
+    p.write("my@port", "");
     let (_board, port) = Simulated::new(&p, "net.lacuna");
     let load = |port: &str, container: &str, says: &[&str]| p.refuses(&["load", "--port", port, container], says);
     let run = |port: &str, container: &str, says: &[&str]| {
@@ -284,6 +285,7 @@ fn what_cannot_be_loaded_or_run_says_why() {
         refused("board", "short.lacuna", &["short.lacuna: container is cut short"]);
         refused("/dev/none", "net.lacuna", &["/dev/none: there is no such device"]);
         refused("net.toml", "net.lacuna", &["net.toml: ", "expected a serial port"]);
+        refused("my@port", "net.lacuna", &["my@port: ", "expected a serial port"]);
         refused("net.toml@0x2", "net.lacuna", &["net.toml: found an offset of 0x2, expected a multiple of 4"]);
         refused("net.toml@0x10", "net.lacuna", &["net.toml: ", "expected at least 2097152 from 0x10 on"]);
         refused("net.toml@x", "net.lacuna", &["--port net.toml@x: found the offset x, expected a number"]);
