@@ -141,7 +141,7 @@ const DESCRIPTION: &str = "board.toml";
 /// Share by which a UART's speed may be off before bytes come apart.
 const BAUD_ERROR: f64 = 0.02;
 /// Share by which a clock in the constraints, whose period is rounded, may be off that of `board.toml`.
-const CLOCK_ERROR: f64 = 1e-3;
+const CLOCK_ERROR: f64 = 2e-3;
 /// Clocks that a board may have or be asked for.
 pub const MHZ: std::ops::RangeInclusive<f64> = 1.0..=1000.0;
 
@@ -199,10 +199,12 @@ impl Board {
             }
         }
         let device = &d.device;
-        let keys = ["device.family", "device.part", "device.package", "device.speed"];
+        let keys = ["family", "part", "package", "speed"].map(|key| format!("device.{key}"));
         let values = [&device.family, &device.part, &device.package, &device.speed];
-        let arguments = d.tools.nextpnr.iter().map(|argument| ("tools.nextpnr", argument));
-        if let Some((key, value)) = keys.into_iter().zip(values).chain(arguments).find(|(_, value)| !is_word(value)) {
+        // what a flow has no use for may be left empty
+        let named = keys.into_iter().zip(values).filter(|(_, value)| !value.is_empty());
+        let arguments = d.tools.nextpnr.iter().map(|argument| ("tools.nextpnr".to_string(), argument));
+        if let Some((key, value)) = named.chain(arguments).find(|(_, value)| !is_word(value)) {
             bail!("{DESCRIPTION}: {key} is {value:?}, expected letters, digits and -_.,:=+/ alone");
         }
         for (key, mhz) in [("pin_mhz", d.clock.pin_mhz), ("mhz", d.clock.mhz)] {
@@ -224,11 +226,13 @@ impl Board {
         let text = self.constraints()?;
         let constrained = constrained_pins(file, &text)?;
         let pin_mhz = self.description.clock.pin_mhz;
-        let clocks = constrained_mhz(file, &text);
-        if !clocks.iter().any(|mhz| (mhz / pin_mhz - 1.0).abs() < CLOCK_ERROR) {
-            let found: Vec<String> = clocks.iter().map(|mhz| format!("{mhz} MHz")).collect();
-            let found = if found.is_empty() { "no clock at a port".into() } else { found.join(", ") };
-            bail!("{file}: found {found}, expected clock.pin_mhz of {DESCRIPTION}, {pin_mhz} MHz");
+        let clocks: Vec<(String, f64)> = constrained_mhz(file, &text).into_iter().filter(|(port, _)| pins.contains_key(port)).collect();
+        if let Some((port, mhz)) = clocks.iter().find(|(_, mhz)| (mhz / pin_mhz - 1.0).abs() > CLOCK_ERROR) {
+            bail!("{file}: found {mhz:.3} MHz at {port}, expected clock.pin_mhz of {DESCRIPTION}, {pin_mhz} MHz");
+        }
+        // nextpnr is told the clock in another way too
+        if clocks.is_empty() && self.description.tools.flow == Flow::Vivado {
+            bail!("{file}: found no create_clock at a port, expected one of {pin_mhz} MHz: Vivado would not look at the timing");
         }
         let ports = ports(&self.top()?).with_context(|| self.description.files.top.clone())?;
         if let Some(port) = ports.iter().find(|p| !pins.contains_key(*p)) {
@@ -275,43 +279,87 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(known)
 }
 
-/// Verilog without its comments.
-fn without_comments(verilog: &str) -> String {
+/// Verilog without comments, attributes and directives.
+fn plain(verilog: &str) -> String {
     let mut text = String::new();
     let mut rest = verilog;
-    while let Some(at) = rest.find("//").into_iter().chain(rest.find("/*")).min() {
+    loop {
+        let starts = [("//", "\n"), ("/*", "*/"), ("(*", "*)"), ("`", "\n")];
+        let next = starts.iter().filter_map(|(start, end)| Some((rest.find(start)?, start, end))).min();
+        let Some((at, start, end)) = next else { return text + rest };
+        // the sensitivity of a block is no attribute
+        if *start == "(*" && rest[at + start.len()..].trim_start().starts_with(')') {
+            text += &rest[..at + start.len()];
+            rest = &rest[at + start.len()..];
+            continue;
+        }
         text += &rest[..at];
-        let end = if rest[at..].starts_with("//") { "\n" } else { "*/" };
-        rest = rest[at + 2..].find(end).map_or("", |found| &rest[at + 2 + found + end.len()..]);
         text.push(' ');
+        let inside = &rest[at + start.len()..];
+        rest = inside.find(end).map_or("", |found| &inside[found + end.len()..]);
     }
-    text + rest
+}
+
+/// What is inside the parentheses that a text begins with, and what is behind them.
+fn parenthesized(text: &str) -> Option<(&str, &str)> {
+    let inside = text.trim_start().strip_prefix('(')?;
+    let mut depth = 1;
+    for (at, c) in inside.char_indices() {
+        depth += match c {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        if depth == 0 {
+            return Some((&inside[..at], &inside[at + 1..]));
+        }
+    }
+    None
 }
 
 /// Ports of the module `top`, of one bit each.
 fn ports(verilog: &str) -> Result<Vec<String>> {
-    let text = without_comments(verilog);
-    let behind = |(at, word): (usize, &str)| {
+    let text = plain(verilog);
+    let header = |(at, word): (usize, &str)| {
         let name = text[at + word.len()..].strip_prefix(char::is_whitespace)?.trim_start();
-        name.strip_prefix("top")?.trim_start().strip_prefix('(')?.split_once(')')
-    };
-    let Some((list, _)) = text.match_indices("module").find_map(behind) else { bail!("found no module top with its ports") };
-    let port = |declared: &str| {
-        if declared.contains('[') {
-            bail!("port {declared}: found a range, expected ports of one bit");
+        let behind = name.strip_prefix("top").filter(|rest| rest.starts_with(['(', '#']) || rest.starts_with(char::is_whitespace))?;
+        match behind.trim_start().strip_prefix('#') {
+            Some(parameters) => parenthesized(parenthesized(parameters)?.1),
+            None => parenthesized(behind),
         }
-        Ok(declared.split_whitespace().last().unwrap_or_default().to_string())
     };
-    list.split(',').map(str::trim).filter(|declared| !declared.is_empty()).map(port).collect()
+    let Some((list, body)) = text.match_indices("module").find_map(header) else {
+        bail!("found no module top with a list of ports");
+    };
+    let is_declaration =
+        |text: &&str| ["input", "output", "inout"].contains(&text.split([' ', '\t', '\n', '[']).next().unwrap_or_default());
+    let declared: Vec<&str> = list.split(',').map(str::trim).filter(|port| !port.is_empty()).collect();
+    // a list of names alone is declared behind it
+    let later = if declared.iter().any(is_declaration) { "" } else { body };
+    let ranged = declared.iter().copied().chain(later.split(';').map(str::trim).filter(is_declaration)).find(|port| port.contains('['));
+    if let Some(port) = ranged {
+        bail!("{port}: found a range, expected ports of one bit");
+    }
+    let name = |port: &str| port.split('=').next().and_then(|port| port.split_whitespace().last()).unwrap_or_default().to_string();
+    Ok(declared.into_iter().map(name).collect())
 }
 
-/// What a file of constraints says, command by command, as words: no comments, quotes and brackets.
+/// What a file of constraints says, command by command, as words: no comments and quotes.
 fn commands(file: &str, text: &str) -> Vec<Vec<String>> {
-    let comment = |line: &str| line.find(if file.ends_with(".lpf") { "//" } else { "#" }).or(line.find('#')).unwrap_or(line.len());
-    let lines = text.lines().map(|line| &line[..comment(line)]);
-    let plain = lines.map(|line| line.replace(['"', '{', '}', '[', ']'], " ")).collect::<Vec<_>>().join("\n");
-    let words = |command: &str| command.split_whitespace().map(str::to_string).collect::<Vec<_>>();
-    plain.split([';', '\n']).map(words).filter(|words| !words.is_empty()).collect()
+    let is = |kind: &str| file.rsplit('.').next() == Some(kind);
+    let comment = |line: &str| line.find('#').into_iter().chain(line.find("//").filter(|_| is("lpf"))).min().unwrap_or(line.len());
+    let lines: Vec<&str> = text.lines().map(|line| &line[..comment(line)]).collect();
+    let text = lines.join("\n").replace("\\\n", " ").replace(['"', '{', '}'], " ");
+    // of Tcl, a command in brackets; those of an index stay
+    let text = if is("xdc") { text.replace("[get_ports", " get_ports") } else { text };
+    let word = |word: &str| match word.strip_suffix(']') {
+        Some(without) if is("xdc") && word.matches(']').count() > word.matches('[').count() => without.to_string(),
+        _ => word.to_string(),
+    };
+    let words = |command: &str| command.split_whitespace().map(word).filter(|word| !word.is_empty()).collect::<Vec<_>>();
+    // a command of an .lpf ends with its semicolon alone
+    let commands: Vec<&str> = if is("lpf") { text.split(';').collect() } else { text.split([';', '\n']).collect() };
+    commands.into_iter().map(words).filter(|words| !words.is_empty()).collect()
 }
 
 fn word_after<'a>(words: &'a [String], before: &str) -> Option<&'a String> {
@@ -323,7 +371,10 @@ fn constrained_pins(file: &str, text: &str) -> Result<BTreeMap<String, String>> 
     let pair = |words: &Vec<String>| match (file.rsplit('.').next(), words[0].as_str()) {
         (Some("lpf"), "LOCATE") => Some((word_after(words, "COMP")?.clone(), word_after(words, "SITE")?.clone())),
         (Some("pcf"), "set_io") => Some((words[1..].iter().nth_back(1)?.clone(), words.last()?.clone())),
-        (Some("xdc"), _) => Some((word_after(words, "get_ports")?.clone(), word_after(words, "PACKAGE_PIN")?.clone())),
+        (Some("xdc"), _) => {
+            let pin = word_after(words, "PACKAGE_PIN").or_else(|| word_after(words, "LOC"))?;
+            Some((word_after(words, "get_ports")?.clone(), pin.clone()))
+        }
         _ => None,
     };
     let mut found = BTreeMap::new();
@@ -335,15 +386,22 @@ fn constrained_pins(file: &str, text: &str) -> Result<BTreeMap<String, String>> 
     Ok(found)
 }
 
-/// Frequencies of the clocks that come in at ports.
-fn constrained_mhz(file: &str, text: &str) -> Vec<f64> {
-    let mhz = |words: &Vec<String>| match (file.rsplit('.').next(), words[0].as_str()) {
-        (Some("lpf"), "FREQUENCY") => words.iter().position(|word| word == "MHZ").and_then(|at| words[at - 1].parse().ok()),
-        (Some("pcf"), "set_frequency") => words.last()?.parse().ok(),
-        (Some("xdc"), "create_clock") => Some(1e3 / word_after(words, "-period")?.parse::<f64>().ok()?),
+/// Port and frequency of each clock that is said to come in at one, in MHz.
+fn constrained_mhz(file: &str, text: &str) -> Vec<(String, f64)> {
+    let clock = |words: &Vec<String>| match (file.rsplit('.').next(), words[0].as_str()) {
+        (Some("lpf"), "FREQUENCY") => {
+            let mut end = words.iter().skip_while(|word| *word != "PORT").skip(1);
+            let (port, number, unit) = (end.next()?, end.next()?.parse::<f64>().ok()?, end.next()?.to_ascii_uppercase());
+            let (_, mhz) = [("MHZ", 1.0), ("KHZ", 1e-3), ("HZ", 1e-6)].into_iter().find(|(name, _)| *name == unit)?;
+            Some((port.clone(), number * mhz))
+        }
+        (Some("pcf"), "set_frequency") => Some((words.get(1)?.clone(), words.get(2)?.parse().ok()?)),
+        (Some("xdc"), "create_clock") => {
+            Some((word_after(words, "get_ports")?.clone(), 1e3 / word_after(words, "-period")?.parse::<f64>().ok()?))
+        }
         _ => None,
     };
-    commands(file, text).iter().filter_map(mhz).collect()
+    commands(file, text).iter().filter_map(clock).collect()
 }
 
 #[cfg(test)]
@@ -360,7 +418,9 @@ mod tests {
             assert_eq!(board.description.source.revision.len(), 40, "{name}: a commit");
             assert!(board.folder.join("README.md").is_file(), "{name}: no README.md");
             let (file, text) = (&board.description.files.constraints, board.constraints().unwrap());
-            assert_eq!(constrained_mhz(file, &text), [board.description.clock.pin_mhz], "{name}");
+            let clocks = constrained_mhz(file, &text);
+            assert!(clocks.len() == 1 && clocks[0].1 == board.description.clock.pin_mhz, "{name}: {clocks:?}");
+            assert!(["clock", "clock_p"].contains(&clocks[0].0.as_str()), "{name}: {clocks:?}");
             if let Some(standards) = standards(file, &text) {
                 let ports: Vec<&String> = board.description.pins.keys().collect();
                 assert_eq!(standards.iter().collect::<Vec<_>>(), ports, "{name}: ports with an IO standard");
@@ -388,19 +448,31 @@ mod tests {
             ("a.pcf", "set_io\tclock\tE3 # the oscillator"),
             ("a.pcf", "set_io -nowarn -pullup yes clock E3"),
             ("a.lpf", "LOCATE  COMP \"clock\"\tSITE \"E3\"; // the oscillator"),
+            ("a.lpf", "# LED; LOCATE COMP \"led\" SITE \"C2\"; // other\nLOCATE COMP \"clock\"\n  SITE \"E3\";"),
+            ("a.xdc", "set_property LOC E3 [get_ports clock]"),
         ] {
             assert_eq!(pins(file, text), expected, "{file}: {text}");
+        }
+        let two = [("gp[0]".to_string(), "C2".to_string()), ("gp[1]".to_string(), "D2".to_string())];
+        for (file, text) in [
+            ("a.xdc", "set_property PACKAGE_PIN C2 [get_ports gp[0]]\nset_property PACKAGE_PIN D2 [get_ports {gp[1]}]"),
+            ("a.lpf", "LOCATE COMP \"gp[0]\" SITE \"C2\"; LOCATE COMP \"gp[1]\" SITE \"D2\";"),
+        ] {
+            assert_eq!(pins(file, text), two, "{file}: {text}");
         }
         for (file, text) in [
             ("a.xdc", "create_clock -add -name sys_clk_pin -period 10.00 -waveform {0 5} [get_ports { CLK100MHZ }];"),
             ("a.pcf", "set_frequency  clock 100 # MHz"),
-            ("a.lpf", "FREQUENCY PORT \"clock\" 100.0 MHZ;"),
+            ("a.lpf", "FREQUENCY PORT \"clock\" 100.0 MHz;\nFREQUENCY NET \"fast\" 50 MHZ;"),
+            ("a.lpf", "FREQUENCY PORT \"clock\" 100000 KHZ;"),
         ] {
-            assert_eq!(constrained_mhz(file, text), [100.0], "{file}: {text}");
+            let found = constrained_mhz(file, text);
+            assert!(found.len() == 1 && found[0].1 == 100.0, "{file}: {text}: {found:?}");
         }
         for text in [
             "// module other(x);\nmodule top(input wire clock, // 12 MHz, (35)\n\tinput /* in; */ rx,\n output\twire tx\n);\nendmodule",
-            "`default_nettype none\nmodule top (clock, rx, tx);\n input clock, rx; output tx;\nendmodule",
+            "`default_nettype none\nmodule top (clock, rx, tx);\n input clock, rx; output tx;\n always @(*) x = y[3:0];\nendmodule",
+            "module topmost(x); endmodule module top #(parameter A = (1), B = 2) (input clock, (* keep = 1 *)\n input rx, output reg tx = 1'b0);",
         ] {
             assert_eq!(ports(text).unwrap(), ["clock", "rx", "tx"], "{text}");
         }
@@ -408,7 +480,7 @@ mod tests {
 
     #[test]
     fn a_board_whose_files_disagree_is_refused() {
-        let original = Path::new(HOME).join("ulx3s");
+        let of = |file: &str| Path::new(HOME).join(if file.ends_with(".xdc") { "arty_a7_35t" } else { "ulx3s" });
         for (file, from, to, said) in [
             ("ulx3s.lpf", "SITE \"M1\"", "SITE \"M2\"", "uart_rx is at pin M2, expected M1"),
             ("ulx3s.lpf", "LOCATE COMP \"led\"", "# \"led\"", "port led is not constrained"),
@@ -416,19 +488,19 @@ mod tests {
             ("top.v", "input wire clock,", "input wire clock,\n    input wire button,", "port button has no pin"),
             ("board.toml", "uart_tx = \"L4\"", "uart_tx = \"M1\"", "pins.uart_rx and pins.uart_tx are both M1"),
             ("board.toml", "led = \"B2\"", "led = \"B2\"\nlamp = \"C2\"", "pins.lamp is no port"),
-            ("ulx3s.lpf", "25 MHZ", "26 MHZ", "ulx3s.lpf: found 26 MHz, expected clock.pin_mhz of board.toml, 25 MHz"),
-            ("ulx3s.lpf", "FREQUENCY", "# FREQUENCY", "found no clock at a port, expected"),
+            ("ulx3s.lpf", "25 MHZ", "26 MHZ", "ulx3s.lpf: found 26.000 MHz at clock, expected clock.pin_mhz of board.toml, 25 MHz"),
+            ("arty_a7_35t.xdc", "create_clock", "# create_clock", "found no create_clock at a port, expected one of 100 MHz"),
             ("board.toml", "mhz = 80.0", "mhz = nan", "clock.mhz is NaN, expected 1 to 1000 MHz"),
             ("board.toml", "baud = 1_000_000", "baud = 0", "uart.baud is 0"),
             ("board.toml", "\"top.v\"", "\"../top.v\"", "files.top is \"../top.v\", expected the name of a .v of the same folder"),
             ("board.toml", "\"ulx3s.lpf\"", "\"ulx3s.txt\"", "files.constraints is \"ulx3s.txt\", expected the name of a .lpf, .pcf, .xdc"),
             ("board.toml", "\"--85k\"", "\"--85k; reboot\"", "tools.nextpnr is \"--85k; reboot\", expected letters"),
             ("board.toml", "with an ECP5-85F", "\\nreboot", "title has the character '\\n', expected one line"),
-            ("top.v", "output wire led", "output wire [1:0] led", "port output wire [1:0] led: found a range"),
+            ("top.v", "output wire led", "output wire [1:0] led", "top.v: output wire [1:0] led: found a range"),
             ("top.v", "output wire led", "output wire lamp, output\twire led // a lamp", "port lamp has no pin"),
-            ("top.v", "module top", "module board", "top.v: found no module top with its ports"),
+            ("top.v", "module top", "module board", "top.v: found no module top with a list of ports"),
         ] {
-            let folder = tempfile::tempdir().unwrap();
+            let (original, folder) = (of(file), tempfile::tempdir().unwrap());
             for entry in std::fs::read_dir(&original).unwrap() {
                 let name = entry.unwrap().file_name();
                 let mut text = std::fs::read_to_string(original.join(&name)).unwrap();

@@ -89,6 +89,12 @@ pub fn write(folder: &Path, board: &Board, arch: &Arch, model: Option<(&AnyModel
     }
     let manifest = format!("{:#}\n", manifest(staged.path(), board, arch, mhz)?);
     staged.write(MANIFEST, &manifest)?;
+    let names = staged.names()?;
+    if before.is_none() {
+        if let Some(name) = names.iter().find(|name| folder.join(name).exists()) {
+            bail!("{}: found a file of something else, expected a folder of `lacuna build`, or a new one", folder.join(name).display());
+        }
+    }
     if let Some(before) = before.filter(|before| *before != manifest) {
         // they are of what was there before
         clear(folder)?;

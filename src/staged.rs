@@ -1,6 +1,7 @@
 //! A folder of outputs that appears whole or not at all.
 
 use anyhow::{bail, Context, Result};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -32,18 +33,24 @@ impl Staged {
         fs::write(self.path().join(name), text).with_context(|| self.target.join(name).display().to_string())
     }
 
-    /// Moves everything to its place. Files that the folder has already are replaced, others stay.
-    pub fn commit(self) -> Result<()> {
+    /// Names of what was written. An error if the folder has a folder by the name of a file, which nothing can replace.
+    pub fn names(&self) -> Result<Vec<OsString>> {
         let at = |path: &Path| path.display().to_string();
-        fs::create_dir_all(&self.target).with_context(|| at(&self.target))?;
         let mut names = vec![];
         for entry in fs::read_dir(self.path()).with_context(|| at(self.path()))? {
             names.push(entry.with_context(|| at(self.path()))?.file_name());
         }
-        // before anything is moved
-        if let Some(name) = names.iter().find(|name| self.target.join(name).is_dir() && !self.path().join(name).is_dir()) {
-            bail!("{}: found a folder, expected a file or a new name", self.target.join(name).display());
+        match names.iter().find(|name| self.target.join(name).is_dir() && !self.path().join(name).is_dir()) {
+            Some(name) => bail!("{}: found a folder, expected a file or a new name", at(&self.target.join(name))),
+            None => Ok(names),
         }
+    }
+
+    /// Moves everything to its place. Files that the folder has already are replaced, others stay.
+    pub fn commit(self) -> Result<()> {
+        let at = |path: &Path| path.display().to_string();
+        let names = self.names()?;
+        fs::create_dir_all(&self.target).with_context(|| at(&self.target))?;
         for name in names {
             let path = self.target.join(&name);
             fs::rename(self.path().join(&name), &path).with_context(|| at(&path))?;

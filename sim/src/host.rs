@@ -264,7 +264,8 @@ impl<T: Transport> Host<T> {
         let expected = words.crc32();
         let commands = [(map::SECTION_WORDS, words.len() as u32), (map::SECTION_CRC, expected), (map::CONTROL, control::CHECK)];
         self.bus.write(&commands)?;
-        self.bus.poll(map::STATUS, status::CHECKING, 0, check_limit(words), "the check of a section")?;
+        let limit = 1000 + words.lanes().len() as u64 * 4;
+        self.bus.poll(map::STATUS, status::CHECKING, 0, limit, "the check of a section")?;
         match self.bus.expect(&[(map::COMPUTED_CRC, expected)]) {
             Err(HostError::Unexpected { found, .. }) => Err(HostError::SectionCrc { section, found, expected }),
             other => other,
@@ -335,11 +336,6 @@ impl<T: Transport> Host<T> {
         self.bus.write(&[(map::ERRORS, bits)])?;
         Ok(bits)
     }
-}
-
-/// More looks at STATUS than the check of a section takes.
-pub fn check_limit(words: &Words) -> u64 {
-    1000 + words.lanes().len() as u64 * 4
 }
 
 /// The records of an image's layers.

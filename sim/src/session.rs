@@ -1,9 +1,9 @@
 //! What a program does with an accelerator that it did not just make: load a model so that it cannot be the wrong one,
 //! make sure that it is the right one, and run it. Over any [`Transport`].
 
-use crate::host::{check_limit, layer_records, Host, HostError, Result, Transport};
+use crate::host::{layer_records, Host, HostError, Result, Transport};
 use lacuna_compress::spec::layout::sections;
-use lacuna_compress::spec::registers::{self as map, control, status};
+use lacuna_compress::spec::registers::{self as map, status};
 use lacuna_compress::spec::{Arch, LayerRecord, MemoryImage, MemoryKind, Section};
 
 /// Times that a section which was written and is not what was written is written again.
@@ -72,19 +72,12 @@ fn load_once<T: Transport>(host: &mut Host<T>, image: &MemoryImage, progress: &m
     Ok(loaded)
 }
 
-/// Makes the weights of this image invalid: nothing runs until a load. A check that cannot be right is what does it.
+/// Spoils a word of this image, which the accelerator holds: nothing runs until a load, which finds it.
 pub fn distrust<T: Transport>(host: &mut Host<T>, image: &MemoryImage) -> Result<()> {
     let first = sections(&image.arch)[0];
-    let words = &image.sections[&first];
-    host.bus.write(&[
-        (map::SCRATCH, 0),
-        (map::CONTROL, control::RESTART_CHECK),
-        (map::SECTION_WORDS, words.len() as u32),
-        (map::SECTION_CRC, !words.crc32()),
-        (map::CONTROL, control::CHECK),
-    ])?;
-    host.wait_idle(check_limit(words))?;
-    host.take_errors().map(|_| ())
+    let address = host.window(first.kind(), first.pe(), 0, 0)?;
+    host.bus.write(&[(map::SCRATCH, 0), (address, !image.sections[&first].word(0)[0])])?;
+    host.bus.poll(map::STATUS, status::WEIGHTS_VALID, 0, 100, "weights that are no longer valid")
 }
 
 /// Does the accelerator hold this image? One that says that it holds another one is left as it is. Else it looks itself; if
@@ -174,9 +167,8 @@ pub fn program(image: &MemoryImage) -> (Vec<LayerRecord>, u64) {
 /// Runs a sequence through a recurrent network on channel 0, from zero state, by the stream registers of the serial
 /// line's bridge. Gives one vector of `outputs` values a step.
 pub fn run_steps<T: Transport>(host: &mut Host<T>, steps: &[Vec<i16>], outputs: usize, limit: u64) -> Result<Vec<Vec<i16>>> {
-    const USER: u32 = 1 << 16;
-    const LAST: u32 = 1 << 17;
     host.set_mask(1)?;
+    end_begun_vector(host, steps.first().map_or(0, Vec::len))?;
     forget_vectors(host)?;
     host.start()?;
     let mut all = vec![];
@@ -214,6 +206,20 @@ pub fn run_steps<T: Transport>(host: &mut Host<T>, steps: &[Vec<i16>], outputs: 
     Ok(all)
 }
 
+/// An accelerator drops the rest of a vector in which an abort came. Ends one that a program which ended early began, so that the
+/// next one is not taken for its rest; if there was none, what ends it is a vector that is too short, which an abort drops.
+fn end_begun_vector<T: Transport>(host: &mut Host<T>, inputs: usize) -> Result<()> {
+    // of one value, a vector is whole as soon as it has begun
+    if inputs < 2 {
+        return Ok(());
+    }
+    host.bus.write(&[(map::STREAM_IN, LAST)])?;
+    let limit = flush_limit(host.arch());
+    host.abort(limit)?;
+    host.take_bad_vectors()?;
+    host.take_errors().map(|_| ())
+}
+
 /// Takes away what a program that ended early left unread. An abort drops what is under way; vectors of steps that were done
 /// before still come out, and those behind a full line when there is room. The accelerator is idle.
 fn forget_vectors<T: Transport>(host: &mut Host<T>) -> Result<()> {
@@ -228,6 +234,9 @@ fn forget_vectors<T: Transport>(host: &mut Host<T>) -> Result<()> {
     Err(HostError::Timeout { what: "the end of vectors that nobody read", limit: MOST as u64 })
 }
 
+/// Bits of a beat beside its value.
+const USER: u32 = 1 << 16;
+const LAST: u32 = 1 << 17;
 /// Bytes of the windows onto the streams.
 const STREAM_BYTES: u32 = 1 << 12;
 

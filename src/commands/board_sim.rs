@@ -100,10 +100,10 @@ mod simulated {
     }
 
     impl Link {
-        /// Takes the place of a link to a terminal that is no more, and of nothing else.
+        /// Takes the place of a link to a terminal that is no more, or is ours now, and of nothing else.
         fn new(path: &Path, to: &str) -> Result<Link> {
             if let Ok(before) = std::fs::read_link(path) {
-                if !before.starts_with(TERMINALS) || before.exists() {
+                if !before.starts_with(TERMINALS) || (before.exists() && before != Path::new(to)) {
                     bail!("{}: found a link to {}, expected a new name", path.display(), before.display());
                 }
                 std::fs::remove_file(path).with_context(|| path.display().to_string())?;
@@ -120,6 +120,24 @@ mod simulated {
                 // a link to nothing misleads nobody for long
                 let _ = std::fs::remove_file(&self.path);
             }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_link_takes_the_place_of_one_to_the_same_terminal() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("board");
+            let (_near, other) = TTYPort::pair().unwrap();
+            let name = other.name().unwrap();
+            // one that a killed simulation left, whose terminal the kernel gave away again
+            std::os::unix::fs::symlink(&name, &path).unwrap();
+            assert!(Link::new(&path, "/dev/pts/none").is_err());
+            drop(Link::new(&path, &name).unwrap());
+            assert!(!path.is_symlink());
         }
     }
 }

@@ -71,5 +71,5 @@ pub fn run(args: &BuildArgs) -> Result<ExitCode> {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|mhz| MHZ.contains(mhz)).ok_or("expected a frequency of 1 to 1,000 MHz".into())
+    text.parse().ok().filter(|mhz| MHZ.contains(mhz)).ok_or(format!("expected a frequency of {} to {} MHz", MHZ.start(), MHZ.end()))
 }

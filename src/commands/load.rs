@@ -13,7 +13,7 @@ use std::process::ExitCode;
 /// Load a compressed model into an accelerator, checked by the accelerator itself
 ///
 /// In this order: is it an accelerator, of the container's architecture; write; the accelerator reads its memories back and
-/// compares every CRC; one input through the network, whose answer is known: a wrong one makes the weights invalid. What the memories hold already is not
+/// compares every CRC; one input through the network, whose answer is known: if it is wrong, a word of the weights is spoiled, so that nothing runs with them. What the memories hold already is not
 /// written again, so a load that was cut short goes on where it was.
 #[derive(clap::Args)]
 pub struct LoadArgs {
@@ -61,8 +61,9 @@ pub fn run(args: &LoadArgs) -> Result<ExitCode> {
         )),
         Verdict::OutOfReach => term::note("known answer: not asked for, as the streams are not among mapped registers"),
         Verdict::Wrong(at, found, expected) => {
-            session::distrust(&mut host, model.image())?;
-            term::line(format!("known answer: output {at} is {found}, expected {expected}; the weights are no longer valid"))?;
+            term::line(format!("known answer: output {at} is {found}, expected {expected}"))?;
+            session::distrust(&mut host, model.image()).context("the weights may still be valid")?;
+            term::note("a word of the weights is spoiled, so that nothing runs before they are loaded again");
             return Ok(ExitCode::from(term::BAD));
         }
     }

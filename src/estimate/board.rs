@@ -113,14 +113,16 @@ impl<'a> OnBoard<'a> {
     }
 
     /// The largest number of PEs whose verdict is no worse than `worst` if the network stays the same. The numbers that fit are
-    /// taken to lie side by side: with more PEs logic grows, with fewer no memory shrinks.
+    /// taken to lie side by side: with more PEs logic grows, with fewer no memory shrinks. With too few, memories are larger than
+    /// they may be.
     pub fn largest(&self, worst: Verdict) -> Result<Option<usize>> {
         let fits = |pes: usize| match with_pes(self.arch, pes) {
             Some(arch) => Ok::<_, anyhow::Error>(OnBoard::new(self.board, &arch)?.verdict() <= worst),
             None => Ok(false),
         };
+        let least = (1..=MOST_PES).find(|pes| with_pes(self.arch, *pes).is_some()).unwrap_or(1);
         let mut found = None;
-        for pes in (0..=MOST_PES.ilog2()).map(|bits| 1 << bits) {
+        for pes in (0..).map(|bits| least << bits).take_while(|pes| *pes <= MOST_PES) {
             if fits(pes)? {
                 found = Some(pes);
             } else if found.is_some() {

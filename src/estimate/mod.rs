@@ -46,7 +46,7 @@ impl Family {
     }
 
     /// Shares that place and route adds at most to what Yosys finds, where that was seen: nextpnr has a LUT for each carry of an
-    /// ECP5 and packs what is left less densely (19 and 23 % in `lacuna bench board`).
+    /// ECP5 and packs what is left less densely: docs/estimate.md.
     pub fn placed(self) -> [f64; 4] {
         match self {
             Family::Ecp5 => [0.25, 0.0, 0.0, 0.0],

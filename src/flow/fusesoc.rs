@@ -29,8 +29,11 @@ pub fn on(board: &Board, sources: &[String]) -> String {
         Flow::Vivado => ("xdc", "vivado", format!("part: {}", d.device.part)),
     };
     let (pins, rtl): (Vec<_>, Vec<_>) = sources.iter().cloned().partition(|file| *file == clock::FILE || *file == d.files.top);
-    // what a core's name may have
-    let name = &board.name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+    // what a core's name may have; the targets below have names too
+    let name = &match board.name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_") {
+        taken if ["default", "lint"].contains(&taken.as_str()) => taken + "_board",
+        name => name,
+    };
     head(name, &format!("Sparse neural network accelerator on {}", d.title))
         + &fileset("rtl", "verilogSource", &rtl)
         + &fileset("pins", "verilogSource", &pins)

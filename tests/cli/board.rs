@@ -123,6 +123,10 @@ fn the_known_answer_of_the_container_decides() {
     assert!(!wrong.stdout.contains("ready"), "{wrong:?}");
     let run = ["run", "--port", "board", "--container", "wrong.lacuna", "--inputs", "samples.npy"];
     p.refuses(&run, &["the accelerator holds no checked weights: load the container first"]);
+    // the hardware itself finds that they are not what was loaded, and a load mends it
+    let verified = p.run(&["load", "--port", "board", "--verify", "wrong.lacuna"]);
+    assert!(verified.code == Some(1) && verified.stdout.contains("board: does not hold wrong.lacuna: "), "{verified:?}");
+    p.refuses(&run, &["the accelerator holds no checked weights: load the container first"]);
     let old = p.run(&["load", "--port", "board", "old.lacuna"]);
     assert!(old.stderr.contains("known answer: old.lacuna carries none, so nothing was computed"), "{old:?}");
     assert!(old.did_it().contains("ready, old.lacuna loaded"));
@@ -176,7 +180,7 @@ fn a_load_that_was_killed_or_lost_its_line_goes_on() {
     let p = Project::compressed();
     let load = || p.command(&["load", "--port", "line", "net.lacuna"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let board = || {
-        // of one that was killed
+        // one that was killed leaves its link, and other tests may have its terminal now
         let _ = std::fs::remove_file(p.path("board"));
         Simulated::new(&p, "net.lacuna")
     };

@@ -264,7 +264,7 @@ fn a_clock_that_is_asked_for_reaches_pll_divider_and_place_and_route() {
         &[&plan("icebreaker", "none")[..], &["24"]].concat(),
         &["found a clock of 24 MHz, expected 12", "it has no PLL in its top.v"],
     );
-    p.refuses(&[&plan("ulx3s", "none")[..], &["fast"]].concat(), &["expected a frequency of 1 to 1,000 MHz"]);
+    p.refuses(&[&plan("ulx3s", "none")[..], &["fast"]].concat(), &["expected a frequency of 1 to 1000 MHz"]);
 }
 
 #[test]
@@ -340,13 +340,20 @@ fn a_folder_of_something_else_is_left_as_it_is() {
     p.write("mine/report.json", "{}");
     refused("mine/report.json: found no manifest.json beside it, expected a folder of `lacuna build` or a new one");
     std::fs::remove_file(p.path("mine/report.json")).unwrap();
-    std::fs::create_dir(p.path("mine/top.v")).unwrap();
-    refused("mine/top.v: found a folder, expected a file or a new name");
-    std::fs::remove_dir(p.path("mine/top.v")).unwrap();
+    p.write("mine/top.v", "// mine");
+    refused("mine/top.v: found a file of something else, expected a folder of `lacuna build`, or a new one");
+    std::fs::remove_file(p.path("mine/top.v")).unwrap();
     p.write("mine/notes.txt", "mine");
     p.run(&build).did_it();
     p.run(&build).did_it();
     assert_eq!(p.read("mine/notes.txt"), b"mine");
+    // an earlier build stays as it is if it cannot be replaced
+    p.write("mine/top.bit", "of this build");
+    std::fs::remove_file(p.path("mine/csr.h")).unwrap();
+    std::fs::create_dir(p.path("mine/csr.h")).unwrap();
+    let other = [&build[..], &["--seed", "2"]].concat();
+    p.refuses(&other, &["mine/csr.h: found a folder, expected a file or a new name"]);
+    assert_eq!(p.read("mine/top.bit"), b"of this build");
 }
 
 #[test]

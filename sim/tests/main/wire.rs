@@ -187,14 +187,18 @@ fn what_a_program_left_unread_is_no_part_of_the_next_answer() {
     session::load(&mut host, image, |_, _| {}).unwrap();
     let golden = Recurrent::new(image).unwrap();
     let limit = session::step_limit(golden.entries());
-    // a program that is killed behind its first vectors, and one that is killed when no more are taken from it
-    for steps in [1, RING.div_ceil(golden.outputs()) + 1] {
+    // a program that is killed behind its first vectors, one that is killed when no more are taken from it, and one that is
+    // killed within a vector
+    for (steps, begun) in [(1, 0), (RING.div_ceil(golden.outputs()) + 1, 0), (0, 2), (1, 1)] {
         host.set_mask(1).unwrap();
         host.start().unwrap();
         for _ in 0..steps {
             let last = golden.inputs() - 1;
             let beats: Vec<(u32, u32)> = (0..=last).map(|i| (map::STREAM_IN, 77 | if i == last { LAST } else { 0 })).collect();
             host.bus.write(&beats).unwrap();
+        }
+        for _ in 0..begun {
+            host.bus.write(&[(map::STREAM_IN, 77)]).unwrap();
         }
         let expected = (steps * golden.outputs()).min(RING) as u32;
         let waiting = (0..10_000).map(|_| host.bus.read(&[map::STREAM_WAITING]).unwrap()[0]).find(|waiting| *waiting == expected);
@@ -206,6 +210,21 @@ fn what_a_program_left_unread_is_no_part_of_the_next_answer() {
         state.begin();
         let expected: Vec<Vec<i16>> = steps.iter().map(|step| golden.step(&mut state, step).unwrap().output).collect();
         assert_eq!(session::run_steps(&mut host, steps, golden.outputs(), limit).unwrap(), expected);
-        assert_eq!(host.bus.read(&[map::STREAM_WAITING]).unwrap(), [0]);
+        assert_eq!(host.bus.read(&[map::STREAM_WAITING, map::ERRORS]).unwrap(), [0, 0]);
+    }
+}
+
+#[test]
+fn weights_that_computed_wrongly_are_found_to_be_wrong() {
+    let images = [case().model.image, RecurrentCase::telling(&Shape::two_layers()).model.image];
+    for image in &images {
+        let mut host = host(line(&image.arch, DIVIDER), &image.arch);
+        session::load(&mut host, image, |_, _| {}).unwrap();
+        session::distrust(&mut host, image).unwrap();
+        assert!(matches!(session::require(&mut host, image), Err(HostError::NotLoaded)));
+        assert!(matches!(session::verify(&mut host, image), Err(HostError::SectionCrc { .. })));
+        assert!(matches!(session::require(&mut host, image), Err(HostError::NotLoaded)));
+        assert!(session::load(&mut host, image, |_, _| {}).unwrap().written > 0);
+        session::require(&mut host, image).unwrap();
     }
 }
