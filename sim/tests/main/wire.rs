@@ -157,6 +157,15 @@ fn what_was_loaded_over_the_line_runs_and_what_was_broken_off_goes_on() {
     assert_eq!(session::load(&mut host, image, |_, _| {}).unwrap().written, 0);
 }
 
+/// A sequence whose every output is that of the golden model.
+fn answers<T: Transport>(host: &mut Host<T>, golden: &Recurrent, steps: &[Vec<i16>]) {
+    let mut state = golden.state();
+    state.begin();
+    let expected: Vec<Vec<i16>> = steps.iter().map(|step| golden.step(&mut state, step).unwrap().output).collect();
+    let limit = session::step_limit(golden.entries());
+    assert_eq!(session::run_steps(host, steps, golden.outputs(), limit).unwrap(), expected);
+}
+
 #[test]
 fn sequences_run_through_the_stream_registers() {
     let case = RecurrentCase::telling(&Shape::two_layers());
@@ -164,12 +173,8 @@ fn sequences_run_through_the_stream_registers() {
     let mut host = host(line(&image.arch, DIVIDER), &image.arch);
     session::load(&mut host, image, |_, _| {}).unwrap();
     let golden = Recurrent::new(image).unwrap();
-    let limit = session::step_limit(golden.entries());
     for steps in &case.inputs {
-        let mut state = golden.state();
-        state.begin();
-        let expected: Vec<Vec<i16>> = steps.iter().map(|step| golden.step(&mut state, step).unwrap().output).collect();
-        assert_eq!(session::run_steps(&mut host, steps, golden.outputs(), limit).unwrap(), expected);
+        answers(&mut host, &golden, steps);
     }
     assert_eq!(host.take_errors().unwrap(), 0);
     // nothing waits, and nothing that does not wait can be read or dropped
@@ -186,7 +191,6 @@ fn what_a_program_left_unread_is_no_part_of_the_next_answer() {
     let mut host = host(line(&image.arch, DIVIDER), &image.arch);
     session::load(&mut host, image, |_, _| {}).unwrap();
     let golden = Recurrent::new(image).unwrap();
-    let limit = session::step_limit(golden.entries());
     // a program that is killed behind its first vectors, one that is killed when no more are taken from it, and one that is
     // killed within a vector
     for (steps, begun) in [(1, 0), (RING.div_ceil(golden.outputs()) + 1, 0), (0, 2), (1, 1)] {
@@ -205,11 +209,7 @@ fn what_a_program_left_unread_is_no_part_of_the_next_answer() {
         assert_eq!(waiting, Some(expected));
         // the next program
         session::require(&mut host, image).unwrap();
-        let steps = &case.inputs[0];
-        let mut state = golden.state();
-        state.begin();
-        let expected: Vec<Vec<i16>> = steps.iter().map(|step| golden.step(&mut state, step).unwrap().output).collect();
-        assert_eq!(session::run_steps(&mut host, steps, golden.outputs(), limit).unwrap(), expected);
+        answers(&mut host, &golden, &case.inputs[0]);
         assert_eq!(host.bus.read(&[map::STREAM_WAITING, map::ERRORS]).unwrap(), [0, 0]);
     }
 }
