@@ -13,8 +13,9 @@ use std::process::ExitCode;
 /// Load a compressed model into an accelerator, checked by the accelerator itself
 ///
 /// In this order: is it an accelerator, of the container's architecture; write; the accelerator reads its memories back and
-/// compares every CRC; one input through the network, whose answer is known: if it is wrong, a word of the weights is spoiled, so that nothing runs with them. What the memories hold already is not
-/// written again, so a load that was cut short goes on where it was.
+/// compares every CRC; one input through the network, whose answer is known: if it is wrong, a word of the weights is spoiled, so
+/// that nothing runs with them. What the memories hold already is not written again, so a load that was cut short goes on where
+/// it was.
 #[derive(clap::Args)]
 pub struct LoadArgs {
     #[command(flatten)]
